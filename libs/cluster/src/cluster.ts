@@ -1,0 +1,140 @@
+import type { Secret } from '@coffer/kernel';
+import type { Backend, HaCoordinator, NodeAddress } from '@coffer/storage';
+import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
+
+/** How this node takes part in the cluster. */
+export interface ClusterConfig {
+  /** Folder of the LevelDB with log, vote and state. */
+  readonly path: string;
+  readonly nodeId: string;
+  readonly apiAddress: string;
+  readonly clusterAddress: string;
+  /** Where the cluster port listens, `host:port`. */
+  readonly listenAddress: string;
+  /** Scales the election timeouts (as Vault's `performance_multiplier`, 1–10). */
+  readonly performanceMultiplier: number;
+  readonly retryJoin: readonly JoinTarget[];
+  /** The log is cut once it is longer than so many entries or bytes beyond what followers need. */
+  readonly logEntriesMax: number;
+  readonly logBytesMax: number;
+  /** The largest value that may be written, in bytes. */
+  readonly entryBytesMax: number;
+}
+
+export interface JoinTarget {
+  readonly leaderApiAddress: string;
+  readonly caCertificate?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  readonly tlsServerName?: string;
+}
+
+/** A member as `sys/storage/raft/configuration` lists it. */
+export interface PeerInfo {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly leader: boolean;
+  readonly voter: boolean;
+  readonly protocolVersion: string;
+}
+
+/** Bytes to the active node and back; what they mean is the caller's. */
+export interface ForwardChannel {
+  /** Answers requests of a kind that other nodes send here. Unknown kinds are refused. */
+  serve(kind: string, handler: (payload: Uint8Array, from: string, signal: AbortSignal) => Promise<Uint8Array>): void;
+  /**
+   * Sends to a node over mutual TLS and waits for the answer. Aborting cancels it over there too.
+   * @throws ForwardError `unreachable` (never sent: safe to repeat), `interrupted` (may have taken effect)
+   */
+  call(to: NodeAddress, kind: string, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+export class ForwardError extends Error {
+  override readonly name = 'ForwardError';
+  readonly code: 'unreachable' | 'interrupted';
+
+  constructor(code: 'unreachable' | 'interrupted', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * The cluster's own certificate authority, kept in the barrier under `core/cluster/tls`: each node signs itself a leaf
+ * (its node id as the subject alternative name `<nodeId>.coffer.internal`) and trusts leaves of this authority only.
+ */
+export interface ClusterTls {
+  /** PEM. */
+  readonly caCertificate: string;
+  /** PKCS #8 PEM. */
+  readonly caKey: Secret<string>;
+}
+
+/** What a leader answers to a node that asks to join; nothing in it is secret. */
+export interface JoinChallenge {
+  readonly clusterId: string;
+  /** Random bytes, encrypted with the seal's key: only a node that was given the same unseal shares can read them. */
+  readonly sealed: Uint8Array;
+  /** The cluster's seal configuration, so that the joiner knows how many shares to collect. */
+  readonly sealConfig: Uint8Array;
+}
+
+/** What a leader gives to a node that solved the challenge; encrypted with the seal's key on the way. */
+export interface JoinGrant {
+  readonly clusterId: string;
+  /** The raft number that the joiner has from now on. */
+  readonly peerId: number;
+  readonly tls: ClusterTls;
+  readonly peers: readonly NodeAddress[];
+}
+
+/** What the join needs of the seal, on both sides. */
+export interface JoinSealer {
+  encrypt(plaintext: Uint8Array): Uint8Array;
+  /** @throws if it was not encrypted with the same key */
+  decrypt(sealed: Uint8Array): Uint8Array;
+}
+
+/** Sends raft messages and forwarded requests between nodes; `libs/cluster/src/transport`. */
+export interface Transport {
+  /** Begins to listen and to dial with this identity. */
+  open(identity: { readonly nodeId: string; readonly clusterId: string; readonly tls: ClusterTls }): Promise<void>;
+  close(): Promise<void>;
+  /** Where each raft number lives. Replaces the former table. */
+  setPeers(peers: ReadonlyMap<PeerId, NodeAddress>): void;
+  /** Best effort, in order per peer while the connection lasts; never blocks: a peer that does not read loses messages. */
+  send(messages: readonly Message[]): void;
+  onMessage(listener: (message: Message) => void): void;
+  /** A peer cannot be reached (`refused`: its process died, as far as one can tell; `silent`: anything else). */
+  onUnreachable(listener: (peer: PeerId, how: 'refused' | 'silent') => void): void;
+  /** Streams a snapshot to a peer; resolves when the peer has it on its disk. */
+  sendSnapshot(to: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void>;
+  onSnapshot(listener: (from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>) => Promise<void>): void;
+  readonly forward: ForwardChannel;
+}
+
+/**
+ * One node's replicated store: raft on LevelDB, driven by a clock and a transport. A sealed node can read its own disk
+ * (seal configuration, keyring) but takes no part: its TLS identity is behind the barrier.
+ */
+export interface RaftNode extends Backend, HaCoordinator {
+  readonly forward: ForwardChannel;
+  /** Opens the disk. @throws StorageError `corrupt`, or `disk` where the folder belongs to another node or process */
+  open(): Promise<void>;
+  /** The cluster that this node's disk belongs to, if any. */
+  clusterId(): string | undefined;
+  /** Begins a new cluster of this one node (during `init`): elects itself at once, without a network. */
+  bootstrap(clusterId: string): Promise<void>;
+  /** Takes part in the cluster, after unsealing; resolves when a leader is known or `signal` is aborted. */
+  connect(tls: ClusterTls, signal?: AbortSignal): Promise<void>;
+  /** Hands the lead over if it has it, and takes no further part (sealing). */
+  disconnect(): Promise<void>;
+  /** Becomes a member as granted and waits until the leader's state has arrived here. */
+  join(grant: JoinGrant, signal: AbortSignal): Promise<void>;
+  /** On the active node: gives a joiner its number and adds it to the members. */
+  admit(peer: NodeAddress, options: { readonly nonVoter: boolean }): Promise<{ readonly peerId: number }>;
+  removePeer(nodeId: string): Promise<void>;
+  peers(): readonly PeerInfo[];
+  /** A consistent copy of the whole state, streamed while writes go on. */
+  snapshot(): Promise<{ readonly index: number; readonly contents: AsyncIterable<Uint8Array> }>;
+}

@@ -1,0 +1,3 @@
+export * from './backend.ts';
+export * from './ha.ts';
+export * from './transaction.ts';

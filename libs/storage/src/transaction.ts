@@ -1,0 +1,35 @@
+import type { MaybePromise } from '@coffer/kernel';
+import type { Epoch, ListOptions, Reader } from './backend.ts';
+
+/**
+ * Reads and writes that are judged together. Reads see the newest applied state and the transaction's own writes.
+ * Nothing is written before `commit`, which checks that nothing read has changed since `begin` (optimistic concurrency
+ * control: Kung and Robinson, 1981, backward validation) and then hands one batch to the store.
+ */
+export interface Transaction extends Reader {
+  readonly epoch: Epoch | undefined;
+  put(key: string, value: Uint8Array): void;
+  delete(key: string): void;
+  /** Whether anything would be written. */
+  readonly dirty: boolean;
+}
+
+/** A hook that the committer calls after the commit took effect here (never after a failure). */
+export type AfterCommit = () => void;
+
+/** Runs functions as serializable transactions on a store. */
+export interface Transactor {
+  /**
+   * Runs `body` and commits what it wrote. When something that it read was changed meanwhile, it runs again from the
+   * start, at most `ATTEMPTS_MAX` times, waiting its turn behind the other writers of the contended key; so `body` has
+   * no effect outside of the transaction. A body that wrote nothing is validated too: its reads were of one state.
+   *
+   * @throws StorageError as `Backend.write`; `conflict` after the last attempt; `not-active` where it writes on a standby
+   */
+  run<T>(body: (tx: Transaction) => MaybePromise<T>): Promise<T>;
+}
+
+export const ATTEMPTS_MAX = 64;
+
+/** The names below a prefix, in pages, so that a long listing neither blocks the loop nor fills the memory. */
+export type PagedLister = (prefix: string, options: ListOptions) => MaybePromise<string[]>;
