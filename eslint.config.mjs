@@ -14,7 +14,7 @@ const boundaries = [
   { sourceTag: 'scope:cluster', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:raft', 'scope:storage'] },
   { sourceTag: 'scope:sdk', onlyDependOnLibsWithTags: ['scope:kernel'], bannedExternalImports: ['*'] },
   { sourceTag: 'scope:sdk-nest', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:sdk'] },
-  { sourceTag: 'scope:core-api', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:sdk'] },
+  { sourceTag: 'scope:core-api', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:storage', 'scope:sdk'] },
   { sourceTag: 'scope:core-service', onlyDependOnLibsWithTags: core },
   { sourceTag: 'scope:pipeline', onlyDependOnLibsWithTags: [...core, 'scope:core-service'] },
   { sourceTag: 'scope:plugin', onlyDependOnLibsWithTags: plugins },

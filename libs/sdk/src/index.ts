@@ -1,1 +1,12 @@
-export {};
+export * from './audit-device.ts';
+export * from './context.ts';
+export * from './engine.ts';
+export * from './errors.ts';
+export * from './field.ts';
+export * from './login.ts';
+export * from './path.ts';
+export * from './request.ts';
+export * from './response.ts';
+export * from './secret-type.ts';
+export * from './storage-view.ts';
+export * from './token-parameters.ts';

@@ -1,0 +1,119 @@
+import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
+import type { LoginAuth, LoginRenewal } from './login.ts';
+import type { PathDeclaration } from './path.ts';
+import type { RequestContext } from './context.ts';
+import type { SecretType } from './secret-type.ts';
+import type { ReadableView, StorageView } from './storage-view.ts';
+
+/** What an engine may know of and ask from the system. */
+export interface SystemView {
+  readonly defaultLeaseTtlSeconds: () => number;
+  readonly maxLeaseTtlSeconds: () => number;
+  readonly clusterId: () => string;
+  /** Whether this node writes (active) or serves reads as a replica. */
+  readonly isActive: () => boolean;
+  /** A password by a named password policy. @throws RequestError if there is none of that name */
+  generatePassword(policyName: string): Promise<string>;
+  /** An entity's names and metadata, for templates. */
+  entity(entityId: string): MaybePromise<EntityView | undefined>;
+}
+
+export interface EntityView {
+  readonly id: string;
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly aliases: readonly {
+    readonly mountAccessor: string;
+    readonly name: string;
+    readonly metadata: Readonly<Record<string, string>>;
+  }[];
+  readonly groups: readonly { readonly id: string; readonly name: string }[];
+  readonly policies: readonly string[];
+}
+
+/**
+ * An effect outside of the store (a database user, a cloud key) that must not be forgotten when a node dies in between:
+ * the intent is stored first, then the effect happens, then it is settled in the handler's own batch; what is left is
+ * rolled back later by the active node, through `EngineType.rollback`.
+ */
+export interface Intents {
+  record(kind: string, data: Readonly<Record<string, unknown>>): Promise<string>;
+  /** Settled together with what the handler wrote. */
+  settle(view: StorageView, intentId: string): void;
+}
+
+/** The whole world of one mount. */
+export interface MountContext {
+  readonly accessor: string;
+  readonly uuid: string;
+  /** `secret/`, `auth/userpass/`. May change by a move: ask again. */
+  readonly path: () => string;
+  readonly type: string;
+  /** `options` of the mount (`version` of KV). */
+  readonly options: () => Readonly<Record<string, string>>;
+  /** Newest applied state, outside of any request. */
+  readonly view: ReadableView;
+  /** Runs and commits a function on the mount's view; on the active node only. */
+  transact<T>(body: (view: StorageView) => MaybePromise<T>): Promise<T>;
+  readonly intents: Intents;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly system: SystemView;
+  /** Aborted when the mount ends: sealing, unmounting, stepping down for what runs on the active node only. */
+  readonly signal: AbortSignal;
+  /** A function on a thread of the pool, for what takes longer than 100 µs (bcrypt, RSA): `module` is a file URL. */
+  offLoop<T>(module: URL, name: string, ...args: readonly unknown[]): Promise<T>;
+  /** A key bound to this mount, derived from the barrier (for HMACs of ids). */
+  derive(purpose: string, length: number): Uint8Array;
+}
+
+/**
+ * A type of secrets engine or auth method: one provider for the process. `E` is a mount's instance, made from replicated
+ * state after unsealing and dropped at sealing; caches in it are told of every applied key.
+ */
+export interface EngineType<E = unknown> {
+  /** One line, then details. */
+  readonly help: { readonly synopsis: string; readonly description: string };
+  readonly paths: readonly PathDeclaration<E>[];
+  readonly secretTypes?: readonly SecretType<E>[];
+  create(mount: MountContext): MaybePromise<E>;
+  /** Slow set-up on the active node (data upgrades); requests of this mount wait, others do not. May fail alone. */
+  start?(engine: E): Promise<void>;
+  stop?(engine: E): MaybePromise<void>;
+  /** Before the mount's storage is deleted. */
+  cleanUp?(engine: E): Promise<void>;
+  /** A key of the mount's view changed (by any node). */
+  invalidate?(engine: E, key: string): void;
+  /** All keys may have changed. */
+  invalidateAll?(engine: E): void;
+  /** Called about once a minute on the active node. */
+  periodic?(engine: E): Promise<void>;
+  /** Undoes an intent that was not settled. Tolerates that the effect never happened. */
+  rollback?(engine: E, kind: string, data: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Auth methods: whether and how a login may be renewed. @throws RequestError to refuse */
+  renewLogin?(
+    engine: E,
+    auth: Pick<LoginAuth, 'internal' | 'metadata' | 'policies' | 'alias'>,
+    context: RequestContext,
+  ): MaybePromise<LoginRenewal>;
+  /** Auth methods: the role that a login with these fields would use (quotas by role). */
+  loginRole?(
+    engine: E,
+    data: Readonly<Record<string, unknown>>,
+    relativePath: string,
+  ): MaybePromise<string | undefined>;
+}
+
+/** Where a plugin may be mounted and under which names. */
+export interface PluginInfo {
+  readonly kind: 'secret' | 'auth' | 'audit';
+  /** The first is the type's own name, the others are aliases (`kv`, `kv-v1`, `kv-v2`, `generic`). */
+  readonly names: readonly string[];
+  /** Options that a name implies: `kv-v2` → { version: '2' }. */
+  readonly impliedOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** May be mounted many times (the default) or exists once by itself (`system`, `token`, `cubbyhole`, `identity`). */
+  readonly singleton?: boolean;
+  /** `supported`, `deprecated`, … as `deprecation_status` shows it. */
+  readonly deprecationStatus?: string;
+}

@@ -1,0 +1,59 @@
+import type { Secret } from '@coffer/kernel';
+
+/**
+ * What is asked for. `create` is an `update` of something that does not exist, told apart by the path's `exists`.
+ * `scan` is a recursive `list`.
+ */
+export const OPERATIONS = ['read', 'create', 'update', 'patch', 'delete', 'list', 'scan', 'help'] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** A namespace. `path` is '' for the root, otherwise ends with `/`. */
+export interface NamespaceRef {
+  readonly id: string;
+  readonly path: string;
+}
+
+export const ROOT_NAMESPACE: NamespaceRef = { id: 'root', path: '' };
+
+/** Where a request came from. */
+export interface Connection {
+  /** The client's address, after trusted proxies were looked through; no port. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Of a TLS connection, the client's certificates in DER, its own first; empty if it sent none. */
+  readonly clientCertificates?: readonly Uint8Array[];
+}
+
+/** Header names are in lower case. The client's token is never among them. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** JSON as the client sent it, with null prototypes; numbers that JavaScript cannot hold exactly are `JSON.rawJSON`. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** One request. Immutable; knows nothing of HTTP, so that forwarding and tests use the same. */
+export interface Request {
+  /** A UUID; `request_id` of the answer. */
+  readonly id: string;
+  readonly operation: Operation;
+  readonly namespace: NamespaceRef;
+  /** Within the namespace, without a leading slash, decoded once: `secret/data/app`. Policy and router see this very text. */
+  readonly path: string;
+  /** Fields of the body and, for `read`, `list`, `scan` and `delete`, of the query. */
+  readonly data: JsonObject;
+  readonly token?: Secret<string>;
+  /** Seconds for which the answer is to be wrapped, if so asked. */
+  readonly wrapTtlSeconds?: number;
+  readonly wrapFormat?: 'jwt';
+  readonly headers: Headers;
+  readonly connection: Connection;
+  /** The body as it came, for paths that declare `rawBody`. */
+  readonly rawBody?: Uint8Array;
+  /** When the request is given up, in milliseconds by the monotonic clock. */
+  readonly deadlineMs: number;
+  /** Aborted when the client goes away or the deadline passes. */
+  readonly signal: AbortSignal;
+  /** The client asked to be served by this node or refused (`X-Vault-No-Request-Forwarding`). */
+  readonly noForwarding: boolean;
+  /** The client accepts state that may be old (skips the read barrier). */
+  readonly allowStale: boolean;
+}

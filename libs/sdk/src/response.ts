@@ -1,0 +1,45 @@
+import type { LoginAuth, TokenAuth } from './login.ts';
+import type { SecretGrant } from './secret-type.ts';
+
+/** An answer in the protocol's own form: no envelope. */
+export interface RawResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Uint8Array | string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Set by the wrapping service: stands for the answer that it keeps. */
+export interface WrapInfo {
+  readonly token: string;
+  readonly accessor: string;
+  readonly ttlSeconds: number;
+  /** RFC 3339 with nanoseconds, UTC. */
+  readonly creationTime: string;
+  readonly creationPath: string;
+  readonly wrappedAccessor?: string;
+}
+
+/** What a handler answers. `undefined` in its place: 404 for read and list, 204 for the rest. */
+export interface Response {
+  readonly data?: Readonly<Record<string, unknown>>;
+  /** Log the caller in: the pipeline makes the token. */
+  readonly login?: LoginAuth;
+  /** A token made already (by the token store itself). */
+  readonly auth?: TokenAuth;
+  /** Lease what `data` holds: the pipeline registers the lease. */
+  readonly secret?: SecretGrant;
+  /** A lease as renewed or looked up. */
+  readonly lease?: { readonly id: string; readonly durationSeconds: number; readonly renewable: boolean };
+  readonly wrapInfo?: WrapInfo;
+  readonly warnings?: readonly string[];
+  /** A status other than the usual one for the operation (404 with `data` for a deleted version, 202 …). */
+  readonly status?: number;
+  /** Older `sys/` endpoints show the members of `data` beside it, too. */
+  readonly alsoAtTopLevel?: boolean;
+  /** Only `data` is sent, without the envelope (`sys/health`, `sys/seal-status`, …). */
+  readonly bare?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly redirect?: string;
+  readonly raw?: RawResponse;
+}
