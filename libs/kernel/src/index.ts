@@ -1,6 +1,7 @@
 export * from './assert.ts';
 export * from './bounded-cache.ts';
 export * from './clock.ts';
+export * from './duration.ts';
 export * from './log.ts';
 export * from './maybe-promise.ts';
 export * from './random.ts';

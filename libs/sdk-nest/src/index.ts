@@ -1,1 +1,3 @@
-export {};
+export * from './decorators.ts';
+export * from './plugin-registry.module.ts';
+export * from './plugin-registry.ts';

@@ -4,3 +4,4 @@ export * from './plugin-source.ts';
 export * from './policies.ts';
 export * from './services.ts';
 export * from './tokens.ts';
+export * from './core-context.ts';

@@ -102,9 +102,7 @@ export interface Mounts {
   ): Promise<MountEntry>;
   /** Starts a move and returns its id; it goes on in the background. */
   move(from: MoveEnd, to: MoveEnd): Promise<string>;
-  moveStatus(
-    id: string,
-  ): MaybePromise<
+  moveStatus(id: string): MaybePromise<
     | {
         readonly id: string;
         readonly sourceMount: string;

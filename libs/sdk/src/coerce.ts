@@ -1,0 +1,239 @@
+import { badRequest } from './errors.ts';
+import type { RequestError } from './errors.ts';
+import type { Field, Fields } from './field.ts';
+import type { JsonObject } from './request.ts';
+import { parseDurationSeconds } from '@coffer/kernel';
+
+/*
+ * Where Vault is lenient, so are we, and only here: numbers as texts, "true" and 1 as booleans, "a,b" as a list, `k=v`
+ * as a map, one value where a list is meant, null as "not sent", unknown fields as a warning, and fields of the path
+ * before those of the body. `required` and `allowedValues` are not enforced (as in Vault's framework).
+ */
+
+export interface Coerced {
+  /** By field name, own properties of a null-prototype object; undefined where not sent and without default. */
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Types what a client sent by a path's declaration.
+ *
+ * @param captures the parameters of the path; they win over the body
+ * @throws RequestError `bad-request`, naming the field and what was expected
+ */
+export function coerceFields(
+  fields: Fields,
+  captures: Readonly<Record<string, string>>,
+  data: JsonObject,
+  arbitrary: boolean,
+): Coerced {
+  const values = Object.create(null) as Record<string, unknown>;
+  const replaced: string[] = [];
+  const known = new Set<string>();
+  for (const [name, declared] of Object.entries(fields)) {
+    known.add(name);
+    for (const alias of declared.aliases ?? []) known.add(alias);
+    const captured = captures[name];
+    const sent = captured ?? sentValue(data, name, declared);
+    if (captured !== undefined && Object.hasOwn(data, name)) replaced.push(name);
+    values[name] = sent === undefined || sent === null ? declared.default : coerce(name, declared, sent);
+  }
+  const warnings: string[] = [];
+  if (replaced.length > 0) {
+    warnings.push(
+      `Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [${replaced.sort().join(' ')}]`,
+    );
+  }
+  if (!arbitrary) {
+    const unknown = Object.keys(data).filter((name) => !known.has(name));
+    if (unknown.length > 0)
+      warnings.push(`Endpoint ignored these unrecognized parameters: [${unknown.sort().join(' ')}]`);
+  }
+  return { values, warnings };
+}
+
+function sentValue(data: JsonObject, name: string, declared: Field<unknown>): unknown {
+  if (Object.hasOwn(data, name)) return data[name];
+  const alias = declared.aliases?.find((candidate) => Object.hasOwn(data, candidate));
+  return alias === undefined ? undefined : data[alias];
+}
+
+/** One value by its field's kind. @throws RequestError `bad-request` */
+export function coerce(name: string, declared: Field<unknown>, sent: unknown): unknown {
+  const value = plainNumber(sent);
+  switch (declared.kind) {
+    case 'string':
+    case 'name':
+      return asText(name, value);
+    case 'lower-case-string':
+      return asText(name, value).toLowerCase();
+    case 'int':
+      return asInteger(name, value);
+    case 'float':
+      return asFloat(name, value);
+    case 'bool':
+      return asBoolean(name, value);
+    case 'duration':
+    case 'signed-duration':
+      return asDuration(name, value, declared.kind === 'signed-duration');
+    case 'comma-strings':
+      return asTexts(name, value, true);
+    case 'strings':
+      return asTexts(name, value, false);
+    case 'comma-ints':
+      return asTexts(name, value, true).map((item) => asInteger(name, item));
+    case 'slice':
+      return asSlice(value);
+    case 'map':
+      return asMap(name, value);
+    case 'key-values':
+    case 'header':
+      return asKeyValues(name, value);
+    case 'time':
+      return asTime(name, value);
+    case 'any':
+      return sent;
+  }
+}
+
+/** Numbers kept as their text (`JSON.rawJSON`) become numbers where a number is meant. */
+function plainNumber(value: unknown): unknown {
+  return isRawJson(value) ? Number(value.rawJSON) : value;
+}
+
+/** Whether a value is a number that JavaScript could not hold exactly, kept as it was sent. */
+export function isRawJson(value: unknown): value is { readonly rawJSON: string } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (JSON as unknown as { isRawJSON(v: unknown): boolean }).isRawJSON(value)
+  );
+}
+
+function failed(name: string, expected: string, value: unknown): RequestError {
+  return badRequest(
+    `Field validation failed: error converting input for field "${name}": expected type '${expected}', got ${typeName(value)}`,
+  );
+}
+
+function typeName(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (value === null) return 'null';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+function asText(name: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  throw failed(name, 'string', value);
+}
+
+function asInteger(name: string, value: unknown): number {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  const number =
+    typeof value === 'string' && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value === '' ? 0 : value;
+  if (typeof number !== 'number' || !Number.isFinite(number)) throw failed(name, 'int', value);
+  const whole = Math.trunc(number);
+  if (!Number.isSafeInteger(whole)) throw failed(name, 'int', value);
+  return whole;
+}
+
+function asFloat(name: string, value: unknown): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isFinite(number)) throw failed(name, 'float', value);
+  return number;
+}
+
+const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
+const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False', '']);
+
+function asBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'number') return value !== 0;
+  if (typeof value === 'string') {
+    if (TRUE.has(value)) return true;
+    if (FALSE.has(value)) return false;
+  }
+  throw failed(name, 'bool', value);
+}
+
+function asDuration(name: string, value: unknown, negativeAllowed: boolean): number {
+  const seconds =
+    typeof value === 'number' ? Math.trunc(value) : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+  if (seconds === undefined || !Number.isSafeInteger(seconds)) throw failed(name, 'duration', value);
+  if (seconds < 0 && !negativeAllowed) {
+    throw badRequest(
+      `Field validation failed: error converting input for field "${name}": cannot provide negative value '${String(seconds)}'`,
+    );
+  }
+  return seconds;
+}
+
+function asTexts(name: string, value: unknown, split: boolean): readonly string[] {
+  if (typeof value === 'string') {
+    if (value === '') return [];
+    return split ? value.split(',').map((item) => item.trim()) : [value];
+  }
+  if (Array.isArray(value)) {
+    return value.map((item) => {
+      const text = asText(name, plainNumber(item));
+      return split ? text.trim() : text;
+    });
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') return [asText(name, value)];
+  throw failed(name, '[]string', value);
+}
+
+function asSlice(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
+}
+
+function asMap(name: string, value: unknown): Readonly<Record<string, unknown>> {
+  const parsed = typeof value === 'string' && value !== '' ? tryJson(value) : value;
+  if (value === '') return Object.create(null) as Record<string, unknown>;
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw failed(name, 'map[string]interface {}', value);
+  return parsed as Readonly<Record<string, unknown>>;
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function asKeyValues(name: string, value: unknown): Readonly<Record<string, string>> {
+  const pairs = Object.create(null) as Record<string, string>;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [key, item] of Object.entries(value)) pairs[key] = asText(name, plainNumber(item));
+    return pairs;
+  }
+  if (typeof value === 'string') {
+    const parsed = value.trimStart().startsWith('{') ? tryJson(value) : undefined;
+    if (parsed !== undefined) return asKeyValues(name, parsed);
+  }
+  for (const item of asTexts(name, value, true)) {
+    const equals = item.indexOf('=');
+    if (equals <= 0)
+      throw badRequest(
+        `Field validation failed: error converting input for field "${name}": expected "key=value" pairs`,
+      );
+    pairs[item.slice(0, equals).trim()] = item.slice(equals + 1).trim();
+  }
+  return pairs;
+}
+
+function asTime(name: string, value: unknown): number {
+  if (typeof value === 'number') return value * 1000;
+  if (typeof value === 'string') {
+    if (/^\d+$/.test(value)) return Number(value) * 1000;
+    const milliseconds = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+    if (!Number.isNaN(milliseconds)) return milliseconds;
+  }
+  throw failed(name, 'time', value);
+}
