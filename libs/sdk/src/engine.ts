@@ -97,6 +97,13 @@ export interface EngineType<E = unknown> {
     auth: Pick<LoginAuth, 'internal' | 'metadata' | 'policies' | 'alias'>,
     context: RequestContext,
   ): MaybePromise<LoginRenewal>;
+  /** Auth methods that take part in user lockout: the alias name that a login would have, without checking it. */
+  loginAlias?(
+    engine: E,
+    data: Readonly<Record<string, unknown>>,
+    relativePath: string,
+    view: ReadableView,
+  ): MaybePromise<string | undefined>;
   /** Auth methods: the role that a login with these fields would use (quotas by role). */
   loginRole?(
     engine: E,

@@ -1,6 +1,8 @@
 /** Every error that a client can see: its status and the text used where the thrower gives none. */
 export const ERRORS = {
   'bad-request': { status: 400, text: 'invalid request' },
+  /** A login with a wrong name, password or secret: counts for lockout; the same answer for all three. */
+  'invalid-credentials': { status: 400, text: 'invalid username or password' },
   'unsupported-path': { status: 404, text: 'unsupported path' },
   'unsupported-operation': { status: 405, text: 'unsupported operation' },
   'missing-token': { status: 403, text: 'permission denied' },

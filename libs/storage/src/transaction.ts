@@ -7,6 +7,8 @@ import type { Epoch, ListOptions, Reader } from './backend.ts';
  * control: Kung and Robinson, 1981, backward validation) and then hands one batch to the store.
  */
 export interface Transaction extends Reader {
+  /** The value parsed, cached with the entry until it changes (own writes are parsed anew): nobody writes into it. */
+  getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined>;
   readonly epoch: Epoch | undefined;
   put(key: string, value: Uint8Array): void;
   delete(key: string): void;

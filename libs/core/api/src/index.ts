@@ -5,3 +5,4 @@ export * from './policies.ts';
 export * from './services.ts';
 export * from './tokens.ts';
 export * from './core-context.ts';
+export * from './lockout.ts';

@@ -1,1 +1,6 @@
-export {};
+export * from './classify-error.ts';
+export * from './mount-view.ts';
+export * from './node-status.ts';
+export * from './outcome.ts';
+export * from './pipeline.ts';
+export * from './render.ts';

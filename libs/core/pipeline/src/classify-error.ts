@@ -1,0 +1,43 @@
+import { BarrierError } from '@coffer/barrier';
+import { RequestError } from '@coffer/sdk';
+import { StorageError } from '@coffer/storage';
+
+/** What the client is told of a failure; the failure itself goes to the log as the cause. */
+export function classify(error: unknown): RequestError {
+  if (error instanceof RequestError) return error;
+  if (error instanceof StorageError) return ofStorage(error);
+  if (error instanceof BarrierError) {
+    if (error.code === 'sealed') return new RequestError('sealed', undefined, { cause: error });
+    if (error.code === 'not-initialized') return new RequestError('not-initialized', undefined, { cause: error });
+    if (error.code === 'corrupt') return new RequestError('internal', undefined, { cause: error });
+    return new RequestError('bad-request', error.message, { cause: error });
+  }
+  if (error instanceof Error && error.name === 'ForwardFailure') {
+    return new RequestError('in-doubt', undefined, { cause: error, retryAfterSeconds: 1 });
+  }
+  return new RequestError('internal', undefined, { cause: error });
+}
+
+function ofStorage(error: StorageError): RequestError {
+  switch (error.code) {
+    case 'not-active':
+    case 'epoch-lost':
+    case 'no-leader':
+      return new RequestError('standby', undefined, { cause: error, retryAfterSeconds: 1 });
+    case 'in-doubt':
+      return new RequestError('in-doubt', undefined, { cause: error, retryAfterSeconds: 1 });
+    case 'deadline':
+      return new RequestError('gateway-timeout', undefined, { cause: error });
+    case 'too-large':
+      return new RequestError('too-large', error.message, { cause: error });
+    case 'conflict':
+      return new RequestError('standby', 'too many requests change the same entry; try again', {
+        cause: error,
+        retryAfterSeconds: 1,
+      });
+    case 'disk':
+    case 'corrupt':
+    case 'closed':
+      return new RequestError('internal', undefined, { cause: error });
+  }
+}

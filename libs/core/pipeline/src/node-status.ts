@@ -1,0 +1,42 @@
+import type { HaState } from '@coffer/storage';
+import type {
+  AuditBroker,
+  Identity,
+  LeaseManager,
+  Lockout,
+  Namespaces,
+  PolicyStore,
+  Router,
+  TokenStore,
+  Wrapping,
+} from '@coffer/core-api';
+import type { Barrier } from '@coffer/barrier';
+import type { Transactor } from '@coffer/storage';
+import type { MaybePromise } from '@coffer/kernel';
+
+/** The services of an unsealed node; made at unsealing, dropped at sealing. */
+export interface CoreServices {
+  readonly barrier: Barrier;
+  readonly transactor: Transactor;
+  readonly router: Router;
+  readonly tokens: TokenStore;
+  readonly policies: PolicyStore;
+  readonly leases: LeaseManager;
+  readonly identity: Identity;
+  readonly wrapping: Wrapping;
+  readonly audit: AuditBroker;
+  readonly lockout: Lockout;
+}
+
+/** What a node is, as far as serving a request is concerned. */
+export interface NodeStatus {
+  readonly initialized: () => MaybePromise<boolean>;
+  /** Undefined while sealed. */
+  readonly services: () => CoreServices | undefined;
+  /** Routes `sys/` alone; all that a sealed node knows. */
+  readonly sealedRouter: Router;
+  readonly namespaces: Namespaces;
+  readonly ha: () => HaState;
+  /** Resolves when the HA state may have changed, at the latest after `waitMs` milliseconds. */
+  readonly haChange: (waitMs: number) => Promise<void>;
+}

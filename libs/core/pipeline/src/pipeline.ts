@@ -1,0 +1,276 @@
+import { AssertionFailure, isPromise, whenReady } from '@coffer/kernel';
+import type { Clock, Log, MaybePromise } from '@coffer/kernel';
+import { BarrierError } from '@coffer/barrier';
+import { RequestError } from '@coffer/sdk';
+import type { Operation, Request } from '@coffer/sdk';
+import { StorageError } from '@coffer/storage';
+import { classify } from './classify-error.ts';
+import type { CoreServices, NodeStatus } from './node-status.ts';
+import type { Outcome, Rendered } from './outcome.ts';
+import { render } from './render.ts';
+import type { Run } from './run.ts';
+import { auditRequest, auditResponse } from './stages/audit.stage.ts';
+import { authorize } from './stages/authorize.stage.ts';
+import { identify } from './stages/identify.stage.ts';
+import { locate, refuseUnknown, typeFields } from './stages/locate.stage.ts';
+import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
+import { serve } from './stages/serve.stage.ts';
+
+/** Sends a request to the active node and brings its answer. */
+export interface RequestForwarder {
+  /** @throws ForwardFailure */
+  forward(request: Request): Promise<Rendered>;
+}
+
+/** `unsent`: safe to try again. `interrupted`: it may have taken effect. */
+export class ForwardFailure extends Error {
+  override readonly name = 'ForwardFailure';
+  readonly safeToRepeat: boolean;
+
+  constructor(safeToRepeat: boolean, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.safeToRepeat = safeToRepeat;
+  }
+}
+
+export interface PipelineDeps {
+  readonly node: NodeStatus;
+  readonly forwarder: RequestForwarder;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How long a request waits for a leader before 503, in milliseconds, within its own deadline. */
+const LEADER_WAIT_MS_MAX = 10_000;
+
+/** A request is for another node; carries nothing. */
+const FORWARD = Symbol('forward');
+
+/**
+ * The one way of a request: docs/lifecycle.md draws the stages and what each can answer. Immutable requests go through
+ * once, forwards; where leadership moves meanwhile and nothing was written, through the whole way again.
+ */
+export class Pipeline {
+  readonly #node: NodeStatus;
+  readonly #forwarder: RequestForwarder;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(deps: PipelineDeps) {
+    this.#node = deps.node;
+    this.#forwarder = deps.forwarder;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+  }
+
+  /** Never rejects: every failure is an answer. */
+  handle(request: Request): MaybePromise<Rendered> {
+    let outcome: MaybePromise<Outcome>;
+    try {
+      outcome = this.#attempt(request);
+    } catch (error) {
+      return this.#again(request, error);
+    }
+    if (!isPromise(outcome)) return render(request, outcome);
+    return outcome.then(
+      (done) => render(request, done),
+      (error: unknown) => this.#again(request, error),
+    );
+  }
+
+  /** What a failure means: an answer, another node, or another try when a leader is known. */
+  async #again(request: Request, failure: unknown): Promise<Rendered> {
+    const giveUpMs = Math.min(request.deadlineMs, this.#clock.monotonicMs() + LEADER_WAIT_MS_MAX);
+    let error = failure;
+    for (;;) {
+      if (error === FORWARD && !request.noForwarding) {
+        try {
+          return await this.#forwarder.forward(request);
+        } catch (refused) {
+          error = refused;
+        }
+      }
+      if (!isPassing(error) || this.#clock.monotonicMs() >= giveUpMs || request.signal.aborted) {
+        return render(request, { kind: 'failed', error: this.#explain(request, error) });
+      }
+      await this.#node.haChange(Math.max(1, Math.min(200, giveUpMs - this.#clock.monotonicMs())));
+      try {
+        return render(request, await this.#attempt(request));
+      } catch (next) {
+        error = next;
+      }
+    }
+  }
+
+  #explain(request: Request, error: unknown): RequestError {
+    if (error instanceof AssertionFailure) throw error;
+    const told = error === FORWARD ? new RequestError('standby', undefined, { retryAfterSeconds: 1 }) : classify(error);
+    if (told.status >= 500 && told.code !== 'sealed' && told.code !== 'not-initialized') {
+      this.#log.error('request failed', {
+        requestId: request.id,
+        path: request.path,
+        code: told.code,
+        cause: told.cause,
+      });
+    }
+    return told;
+  }
+
+  /** Once through the stages. @throws RequestError, StorageError, FORWARD */
+  #attempt(request: Request): MaybePromise<Outcome> {
+    const run: Run = { request, nowMs: this.#clock.nowMs(), warnings: [], operation: request.operation };
+    locate(run, this.#node);
+    const { services } = run;
+    if (!services || run.path?.whileSealed) return this.#serveAnyway(run);
+    if (this.#mustForward(run)) throw FORWARD;
+    const barrier = this.#mayBeStale(run) ? undefined : services.barrier.readBarrier(request.signal);
+    return whenReady(barrier, () => this.#judgeAndServe(run, services));
+  }
+
+  /** Paths about the node itself, served sealed or not; everything else waits for unsealing. */
+  #serveAnyway(run: Run): MaybePromise<Outcome> {
+    const { services } = run;
+    if (run.path?.whileSealed && run.declared) {
+      if (run.declared.runs === 'active' && services && this.#node.ha().role !== 'active') throw FORWARD;
+      typeFields(run);
+      if (services) return this.#judgeAndServe(run, services);
+      return this.#serveSealed(run);
+    }
+    return whenReady(this.#node.initialized(), (initialized): Outcome => {
+      throw new RequestError(initialized ? 'sealed' : 'not-initialized');
+    });
+  }
+
+  /** Without token, policy, audit or storage: what a sealed node can do. */
+  #serveSealed(run: Run): MaybePromise<Outcome> {
+    const { declared, route, fields, request, path } = run;
+    if (!declared || !route || !fields || !path?.unauthenticated) throw new RequestError('sealed');
+    const warnings = run.warnings;
+    const response = declared.handler(route.mount.engine, fields, {
+      request,
+      operation: request.operation,
+      view: NO_VIEW,
+      relativePath: route.relativePath,
+      nowMs: run.nowMs,
+      warn: (text) => void warnings.push(text),
+    });
+    return whenReady(response, (answered): Outcome => ({
+      kind: 'answered',
+      response: answered,
+      warnings,
+      mountType: 'system',
+    }));
+  }
+
+  #mustForward(run: Run): boolean {
+    if (this.#node.ha().role === 'active') return false;
+    return runsWhere(run.declared?.runs, run.request.operation) === 'active' && run.declared !== undefined;
+  }
+
+  #mayBeStale(run: Run): boolean {
+    return run.request.allowStale || run.declared?.runs === 'local';
+  }
+
+  #judgeAndServe(run: Run, services: CoreServices): MaybePromise<Outcome> {
+    return whenReady(identify(run, services), () => {
+      // A token that counts its uses is spent where writes are ordered.
+      if (run.token && run.token.numUses > 0 && this.#node.ha().role !== 'active' && run.declared?.runs !== 'local')
+        throw FORWARD;
+      if (run.path && !run.fields) typeFields(run);
+      return whenReady(this.#authorized(run, services), () => this.#serveAudited(run, services));
+    });
+  }
+
+  /** Refusals are audited, too. */
+  #authorized(run: Run, services: CoreServices): MaybePromise<void> {
+    try {
+      const judged = authorize(run, services);
+      if (!isPromise(judged)) return;
+      return judged.catch((error: unknown) => this.#auditRefusal(run, services, error));
+    } catch (error) {
+      return this.#auditRefusal(run, services, error);
+    }
+  }
+
+  #auditRefusal(run: Run, services: CoreServices, error: unknown): MaybePromise<never> {
+    const written = error instanceof RequestError ? auditRequest(run, services, error) : undefined;
+    if (!isPromise(written)) throw error;
+    return written.then(() => {
+      throw error;
+    });
+  }
+
+  #serveAudited(run: Run, services: CoreServices): MaybePromise<Outcome> {
+    const audited = auditRequest(run, services);
+    return whenReady(audited, () => {
+      const outcome = run.path?.login ? this.#serveLogin(run, services) : this.#served(run, services);
+      if (!services.audit.enabled) return outcome;
+      return this.#auditOutcome(run, services, outcome);
+    });
+  }
+
+  #served(run: Run, services: CoreServices): MaybePromise<Outcome> {
+    refuseUnknown(run);
+    return serve(run, services);
+  }
+
+  async #serveLogin(run: Run, services: CoreServices): Promise<Outcome> {
+    refuseUnknown(run);
+    await refuseLocked(run, services);
+    try {
+      const outcome = await serve(run, services);
+      await countLogin(run, services, undefined);
+      return outcome;
+    } catch (error) {
+      if (error instanceof RequestError) await countLogin(run, services, error);
+      throw error;
+    }
+  }
+
+  async #auditOutcome(run: Run, services: CoreServices, pending: MaybePromise<Outcome>): Promise<Outcome> {
+    let outcome: Outcome;
+    try {
+      outcome = await pending;
+    } catch (error) {
+      if (isPassing(error) || error instanceof AssertionFailure) throw error;
+      await auditResponse(run, services, { kind: 'failed', error: classify(error) });
+      throw error;
+    }
+    await auditResponse(run, services, outcome);
+    return outcome;
+  }
+}
+
+/** Reads run anywhere, the rest where writes are ordered, unless the path says otherwise. */
+function runsWhere(declared: 'active' | 'any' | 'local' | undefined, operation: Operation): 'active' | 'any' | 'local' {
+  if (declared) return declared;
+  return operation === 'read' || operation === 'list' || operation === 'scan' || operation === 'help'
+    ? 'any'
+    : 'active';
+}
+
+/** Nothing was written, and it may go well on another node or in a moment. */
+function isPassing(error: unknown): boolean {
+  if (error === FORWARD) return true;
+  if (error instanceof ForwardFailure) return error.safeToRepeat;
+  if (error instanceof BarrierError) return false;
+  return (
+    error instanceof StorageError &&
+    (error.code === 'not-active' || error.code === 'epoch-lost' || error.code === 'no-leader')
+  );
+}
+
+/** Sealed nodes have no storage to show. */
+const NO_VIEW = {
+  get: refuse,
+  getJson: refuse,
+  list: refuse,
+  keys: refuse,
+  put: refuse,
+  putJson: refuse,
+  delete: refuse,
+};
+
+function refuse(): never {
+  throw new RequestError('sealed');
+}

@@ -1,0 +1,32 @@
+import type { Acl, Decision, Route, TokenEntry } from '@coffer/core-api';
+import type {
+  Fields,
+  FieldValues,
+  Operation,
+  OperationDeclaration,
+  PathDeclaration,
+  Request,
+  TokenAuth,
+} from '@coffer/sdk';
+import type { CoreServices } from './node-status.ts';
+
+/** What the stages learn about one request on its way; each sets its own part and reads those before. */
+export interface Run {
+  readonly request: Request;
+  /** Wall-clock milliseconds at the start. */
+  readonly nowMs: number;
+  services?: CoreServices;
+  route?: Route;
+  path?: PathDeclaration<unknown>;
+  declared?: OperationDeclaration<unknown, Fields>;
+  fields?: FieldValues<Fields>;
+  readonly warnings: string[];
+  token?: TokenEntry;
+  acl?: Acl;
+  /** `create` told from `update`. */
+  operation: Operation;
+  decision?: Decision;
+  /** The alias of a login that counts for lockout. */
+  loginAlias?: string;
+  auth?: TokenAuth;
+}

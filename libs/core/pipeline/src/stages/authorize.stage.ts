@@ -1,0 +1,43 @@
+import { whenReady } from '@coffer/kernel';
+import type { MaybePromise } from '@coffer/kernel';
+import { RequestError } from '@coffer/sdk';
+import type { Operation, PathDeclaration } from '@coffer/sdk';
+import type { CoreServices } from '../node-status.ts';
+import type { Run } from '../run.ts';
+import { contextFor } from './serve.stage.ts';
+
+/**
+ * Tells `create` from `update`, then asks the caller's rules. A path that is not there is judged, too: only who may go
+ * there learns that it is missing.
+ *
+ * @throws RequestError `permission-denied`
+ */
+export function authorize(run: Run, services: CoreServices): MaybePromise<void> {
+  if (run.path?.unauthenticated) return;
+  return whenReady(whichWrite(run, services), (operation) => {
+    run.operation = operation;
+    const { acl, request } = run;
+    if (!acl) throw new RequestError('permission-denied');
+    const decision = acl.decide(request.namespace, request.path, operation, request.data, request.wrapTtlSeconds);
+    run.decision = decision;
+    if (!decision.allowed) throw new RequestError('permission-denied');
+    if (run.path && needsSudo(run.path, operation) && !decision.sudo && !decision.root)
+      throw new RequestError('permission-denied');
+  });
+}
+
+function whichWrite(run: Run, services: CoreServices): MaybePromise<Operation> {
+  const { request, path, route, fields } = run;
+  const exists = path?.exists;
+  if (request.operation !== 'update' || !exists || !route || !fields) return request.operation;
+  const asked = services.transactor.run((transaction) => {
+    const context = contextFor(run, transaction, []);
+    return context ? exists(route.mount.engine, fields, context) : true;
+  });
+  return whenReady(asked, (found) => (found ? 'update' : 'create'));
+}
+
+function needsSudo(path: PathDeclaration<unknown>, operation: Operation): boolean {
+  if (path.sudo === undefined || typeof path.sudo === 'boolean') return path.sudo ?? false;
+  return path.sudo.includes(operation) || (operation === 'create' && path.sudo.includes('update'));
+}

@@ -1,0 +1,174 @@
+import { isPromise, whenReady } from '@coffer/kernel';
+import type { MaybePromise } from '@coffer/kernel';
+import { RequestError } from '@coffer/sdk';
+import type { Caller, LoginAuth, Request, Response } from '@coffer/sdk';
+import type { CoreRequestContext, LiveMount, TokenEntry } from '@coffer/core-api';
+import type { Transaction } from '@coffer/storage';
+import { MountView } from '../mount-view.ts';
+import type { Outcome } from '../outcome.ts';
+import type { CoreServices } from '../node-status.ts';
+import type { Run } from '../run.ts';
+
+type Answered = Outcome & { readonly kind: 'answered' };
+
+/** What a handler sees of this run, on a transaction. */
+export function contextFor(run: Run, transaction: Transaction, warnings: string[]): CoreRequestContext | undefined {
+  const { route, token, acl } = run;
+  if (!route) return undefined;
+  const { mount } = route;
+  return {
+    request: requestFor(run.request, mount),
+    operation: run.operation,
+    view: new MountView(transaction, mount.storagePrefix),
+    relativePath: route.relativePath,
+    nowMs: run.nowMs,
+    warn: (text) => void warnings.push(text),
+    transaction,
+    mount,
+    ...(token ? { token, caller: callerOf(token, mount) } : {}),
+    ...(acl ? { acl } : {}),
+  };
+}
+
+/** An engine sees no client token and only those headers that its mount lets through (CVE-2026-4525). */
+function requestFor(request: Request, mount: LiveMount): Request {
+  if (mount.entry.type === 'system' || mount.entry.type === 'token') return request;
+  const passed = mount.entry.tuning.passthroughRequestHeaders;
+  const headers: Record<string, string | readonly string[] | undefined> = {};
+  for (const name of passed ?? []) {
+    const lower = name.toLowerCase();
+    if (lower !== 'authorization' && lower !== 'x-vault-token' && request.headers[lower] !== undefined)
+      headers[lower] = request.headers[lower];
+  }
+  const { token, ...rest } = request;
+  void token;
+  return { ...rest, headers };
+}
+
+function callerOf(token: TokenEntry, mount: LiveMount): Caller {
+  return {
+    accessor: token.accessor,
+    displayName: token.displayName,
+    entityId: token.entityId,
+    policies: token.policies,
+    metadata: token.metadata ?? {},
+    tokenType: token.type,
+    // Cubbyholes are named for the token itself: its salted id is a secret-keyed hash already.
+    saltedTokenId: mount.entry.type === 'cubbyhole' ? token.saltedId : token.accessor,
+    numUses: token.numUses,
+    orphan: token.parent === '',
+  };
+}
+
+/**
+ * Runs the handler and all that its answer creates in one transaction: use count, login token, lease, wrapping. A crash
+ * leaves all or nothing; a conflict runs it again.
+ */
+export function serve(run: Run, services: CoreServices): MaybePromise<Answered> {
+  let lastUse: TokenEntry | undefined;
+  const answered = services.transactor.run((transaction): MaybePromise<Answered> => {
+    lastUse = undefined;
+    return whenReady(spendUse(run, services, transaction), (last) => {
+      if (last) lastUse = run.token;
+      return handle(run, services, transaction);
+    });
+  });
+  return whenReady(answered, (outcome) => {
+    if (!lastUse) return outcome;
+    return services.tokens.revokeTree(lastUse.saltedId).then(() => outcome);
+  });
+}
+
+function spendUse(run: Run, services: CoreServices, transaction: Transaction): MaybePromise<boolean> {
+  const { token } = run;
+  if (!token || token.numUses === 0 || run.path?.spendsNoUse) return false;
+  return whenReady(services.tokens.spendUse(transaction, token), ({ allowed, last }) => {
+    if (!allowed) throw new RequestError('invalid-token');
+    return last;
+  });
+}
+
+function handle(run: Run, services: CoreServices, transaction: Transaction): MaybePromise<Answered> {
+  const { route, declared, fields } = run;
+  const warnings = [...run.warnings];
+  const context = contextFor(run, transaction, warnings);
+  if (!route || !declared || !fields || !context) throw new RequestError('unsupported-path');
+  return whenReady(declared.handler(route.mount.engine, fields, context), (response) => {
+    if (response?.warnings) warnings.push(...response.warnings);
+    const plain = !response || (!response.login && !response.secret && run.request.wrapTtlSeconds === undefined);
+    if (plain) return answer(run, response, warnings);
+    return finish(run, services, transaction, response, warnings);
+  });
+}
+
+function answer(run: Run, response: Response | undefined, warnings: readonly string[]): Answered {
+  return {
+    kind: 'answered',
+    response,
+    warnings,
+    mountType: run.route?.mount.entry.type ?? '',
+    ...(response?.auth ? { auth: response.auth } : {}),
+  };
+}
+
+/** Token, lease and wrapping of an answer that asks for them. */
+async function finish(
+  run: Run,
+  services: CoreServices,
+  transaction: Transaction,
+  response: Response,
+  warnings: string[],
+): Promise<Answered> {
+  let complete: Response = response;
+  if (response.login) complete = await logIn(run, services, transaction, response, response.login);
+  else if (response.secret) complete = lease(run, services, transaction, response, warnings);
+  const wrapTtl = run.request.wrapTtlSeconds;
+  const wrappable =
+    wrapTtl !== undefined && !run.path?.neverWrapped && (complete.data !== undefined || complete.auth !== undefined);
+  if (!wrappable || (complete.status ?? 200) >= 400) return answer(run, complete, warnings);
+  const whole: Response = { ...complete, warnings };
+  const wrapInfo = services.wrapping.wrap(transaction, whole, run.request, wrapTtl, complete.auth?.accessor);
+  return answer(run, { wrapInfo: isPromise(wrapInfo) ? await wrapInfo : wrapInfo }, []);
+}
+
+async function logIn(
+  run: Run,
+  services: CoreServices,
+  transaction: Transaction,
+  response: Response,
+  login: LoginAuth,
+): Promise<Response> {
+  const mount = run.route?.mount;
+  if (!mount || !run.path?.login) throw new RequestError('internal', 'a path that is no login answered with one');
+  const { accessor, path, namespace, type } = mount.entry;
+  const auth = await services.tokens.login(transaction, login, { accessor, path, namespace, type }, run.request.path);
+  const { login: _, ...rest } = response;
+  void _;
+  return { ...rest, auth };
+}
+
+function lease(
+  run: Run,
+  services: CoreServices,
+  transaction: Transaction,
+  response: Response,
+  warnings: string[],
+): Response {
+  const { route, token } = run;
+  if (!route || !response.secret) return response;
+  const registered = services.leases.registerSecret(transaction, response.secret, {
+    namespace: run.request.namespace,
+    mountAccessor: route.mount.entry.accessor,
+    path: run.request.path,
+    saltedTokenId: token?.saltedId ?? '',
+    data: response.data ?? {},
+    tokenExpiresMs: token?.expiresMs ?? 0,
+  });
+  warnings.push(...registered.warnings);
+  const { secret: _, ...rest } = response;
+  void _;
+  return {
+    ...rest,
+    lease: { id: registered.leaseId, durationSeconds: registered.ttlSeconds, renewable: registered.renewable },
+  };
+}
