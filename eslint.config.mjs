@@ -15,8 +15,9 @@ const boundaries = [
   { sourceTag: 'scope:sdk', onlyDependOnLibsWithTags: ['scope:kernel'], bannedExternalImports: ['*'] },
   { sourceTag: 'scope:sdk-nest', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:sdk'] },
   { sourceTag: 'scope:core-api', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:storage', 'scope:sdk'] },
-  { sourceTag: 'scope:core-service', onlyDependOnLibsWithTags: core },
-  { sourceTag: 'scope:pipeline', onlyDependOnLibsWithTags: [...core, 'scope:core-service'] },
+  { sourceTag: 'scope:core-router', onlyDependOnLibsWithTags: core },
+  { sourceTag: 'scope:core-service', onlyDependOnLibsWithTags: [...core, 'scope:core-router'] },
+  { sourceTag: 'scope:pipeline', onlyDependOnLibsWithTags: [...core, 'scope:core-service', 'scope:core-router'] },
   { sourceTag: 'scope:plugin', onlyDependOnLibsWithTags: plugins },
   {
     sourceTag: 'scope:gateway',

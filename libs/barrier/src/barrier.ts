@@ -19,6 +19,8 @@ export interface KeyStatus {
  * encrypted by the seal.
  */
 export interface Barrier extends Backend {
+  /** The value parsed, cached with the entry until it changes: nobody writes into it. */
+  getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined>;
   readonly sealed: boolean;
   /** Writes a new keyring for a new cluster. Leaves the barrier sealed. @throws BarrierError `initialized` */
   initialize(rootKey: Secret<Uint8Array>): Promise<void>;

@@ -1,5 +1,4 @@
 export * from './classify-error.ts';
-export * from './mount-view.ts';
 export * from './node-status.ts';
 export * from './outcome.ts';
 export * from './pipeline.ts';

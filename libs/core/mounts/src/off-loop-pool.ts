@@ -1,0 +1,105 @@
+import { Worker } from 'node:worker_threads';
+import { assert } from '@coffer/kernel';
+
+/** Runs what would block the loop (bcrypt, RSA key generation) elsewhere. */
+export interface OffLoop {
+  /**
+   * @param module file URL of a module
+   * @param name an exported function of it; arguments and result are structured-cloned
+   * @throws what the function throws
+   */
+  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T>;
+  close(): Promise<void>;
+}
+
+interface Task {
+  readonly module: string;
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Reply {
+  readonly value?: unknown;
+  readonly error?: unknown;
+}
+
+const WORKER_SOURCE = `
+import { parentPort } from 'node:worker_threads';
+parentPort.on('message', async ({ module, name, args }) => {
+  try {
+    parentPort.postMessage({ value: await (await import(module))[name](...args) });
+  } catch (error) {
+    parentPort.postMessage({ error });
+  }
+});
+`;
+
+interface Thread {
+  readonly worker: Worker;
+  task?: Task;
+}
+
+/** A few threads, started when first needed; what waits is bounded by the gateway's limit on requests under way. */
+export class OffLoopPool implements OffLoop {
+  readonly #threadsMax: number;
+  readonly #threads: Thread[] = [];
+  readonly #waiting: Task[] = [];
+  #closed = false;
+
+  constructor(threadsMax: number) {
+    assert(threadsMax > 0, 'the pool has a thread');
+    this.#threadsMax = threadsMax;
+  }
+
+  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T> {
+    if (this.#closed) return Promise.reject(new Error('the pool is closed'));
+    return new Promise<T>((resolve, reject) => {
+      // The function's own type is the caller's contract.
+      this.#waiting.push({ module: module.href, name, args, resolve: resolve as (value: unknown) => void, reject });
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    let idle = this.#threads.find((thread) => !thread.task);
+    if (!idle && this.#threads.length < this.#threadsMax) this.#threads.push((idle = this.#start()));
+    const task = idle && this.#waiting.shift();
+    if (!idle || !task) return;
+    idle.task = task;
+    idle.worker.ref();
+    idle.worker.postMessage({ module: task.module, name: task.name, args: task.args });
+  }
+
+  #start(): Thread {
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(WORKER_SOURCE)}`));
+    const thread: Thread = { worker };
+    worker.unref();
+    worker.on('message', (reply: Reply) => {
+      const task = this.#finish(thread);
+      if ('error' in reply) task?.reject(reply.error);
+      else task?.resolve(reply.value);
+      this.#next();
+    });
+    worker.on('error', (error) => {
+      this.#threads.splice(this.#threads.indexOf(thread), 1);
+      this.#finish(thread)?.reject(error);
+      this.#next();
+    });
+    return thread;
+  }
+
+  #finish(thread: Thread): Task | undefined {
+    const { task } = thread;
+    delete thread.task;
+    thread.worker.unref();
+    return task;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const task of this.#waiting.splice(0)) task.reject(new Error('the pool is closed'));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+  }
+}

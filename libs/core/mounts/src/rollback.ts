@@ -1,0 +1,68 @@
+import type { CancelTimer, Clock, Log } from '@coffer/kernel';
+import type { LiveMount } from '@coffer/core-api';
+import { INTENTS } from './mount-context.ts';
+import type { StoredIntent } from './mount-context.ts';
+
+/** How long a handler may take before its intent counts as left behind, in milliseconds. */
+const INTENT_AGE_MS = 10 * 60_000;
+const ROUND_MS = 60_000;
+
+/** On the active node, about once a minute: undoes intents that were never settled and calls the engines' `periodic`. */
+export class MountRollback {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #mounts: () => readonly LiveMount[];
+  #cancel: CancelTimer | undefined;
+  #underWay = false;
+
+  constructor(deps: { readonly clock: Clock; readonly log: Log }, mounts: () => readonly LiveMount[]) {
+    this.#clock = deps.clock;
+    this.#log = deps.log.named('rollback');
+    this.#mounts = mounts;
+  }
+
+  start(): void {
+    this.stop();
+    this.#cancel = this.#clock.every(ROUND_MS, () => void this.round());
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** One round over all mounts; a mount that fails does not keep the others from theirs. */
+  async round(): Promise<void> {
+    if (this.#underWay) return;
+    this.#underWay = true;
+    try {
+      for (const mount of this.#mounts()) {
+        if (!this.#cancel) return;
+        if (mount.unavailable === undefined) await this.#visit(mount);
+      }
+    } finally {
+      this.#underWay = false;
+    }
+  }
+
+  async #visit(mount: LiveMount): Promise<void> {
+    try {
+      await mount.type.periodic?.(mount.engine);
+      if (mount.type.rollback) await this.#undo(mount);
+    } catch (error) {
+      this.#log.warn('a mount failed in its periodic round; it is tried again', { path: mount.prefix, error });
+    }
+  }
+
+  async #undo(mount: LiveMount): Promise<void> {
+    const { view } = mount.context;
+    for (const id of await view.list(INTENTS)) {
+      const intent = await view.getJson<StoredIntent>(INTENTS + id);
+      if (!intent || this.#clock.nowMs() - intent.createdMs < INTENT_AGE_MS) continue;
+      await mount.type.rollback?.(mount.engine, intent.kind, intent.data);
+      await mount.context.transact((own) => {
+        own.delete(INTENTS + id);
+      });
+    }
+  }
+}

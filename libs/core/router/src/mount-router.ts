@@ -1,0 +1,66 @@
+import { PathTable } from '@coffer/sdk';
+import type { EngineType, NamespaceRef } from '@coffer/sdk';
+import type { LiveMount, Route, Router } from '@coffer/core-api';
+
+/** Compiled once a type, however many mounts it has. */
+const tables = new WeakMap<EngineType, PathTable<unknown>>();
+
+function tableOf(type: EngineType): PathTable<unknown> {
+  let table = tables.get(type);
+  if (!table) tables.set(type, (table = new PathTable(type.paths)));
+  return table;
+}
+
+const NO_CAPTURES: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
+
+/**
+ * Finds mounts by their prefix: one map look-up a segment, since no mount lies within another. The key of a mount is
+ * the pair of namespace id and prefix, never their concatenation (a namespace may be called like a mount).
+ */
+export class MountRouter implements Router {
+  readonly #byNamespace = new Map<string, Map<string, LiveMount>>();
+  readonly #byAccessor = new Map<string, LiveMount>();
+
+  add(mount: LiveMount): void {
+    const { entry, prefix } = mount;
+    let prefixes = this.#byNamespace.get(entry.namespace.id);
+    if (!prefixes) this.#byNamespace.set(entry.namespace.id, (prefixes = new Map<string, LiveMount>()));
+    prefixes.set(prefix, mount);
+    this.#byAccessor.set(entry.accessor, mount);
+  }
+
+  remove(mount: LiveMount): void {
+    const { entry, prefix } = mount;
+    const prefixes = this.#byNamespace.get(entry.namespace.id);
+    if (prefixes?.get(prefix)?.entry.uuid === entry.uuid) prefixes.delete(prefix);
+    if (this.#byAccessor.get(entry.accessor)?.prefix === prefix) this.#byAccessor.delete(entry.accessor);
+  }
+
+  mount(namespace: NamespaceRef, path: string): LiveMount | undefined {
+    const prefixes = this.#byNamespace.get(namespace.id);
+    if (!prefixes) return undefined;
+    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+      const found = prefixes.get(path.slice(0, slash + 1));
+      if (found) return found;
+    }
+    return path.endsWith('/') ? undefined : prefixes.get(`${path}/`);
+  }
+
+  route(namespace: NamespaceRef, path: string): Route | undefined {
+    const mount = this.mount(namespace, path);
+    if (!mount) return undefined;
+    const relativePath = path.slice(mount.prefix.length);
+    const match = tableOf(mount.type).match(relativePath);
+    return match
+      ? { mount, relativePath, path: match.path, captures: match.captures }
+      : { mount, relativePath, captures: NO_CAPTURES };
+  }
+
+  byAccessor(accessor: string): LiveMount | undefined {
+    return this.#byAccessor.get(accessor);
+  }
+
+  all(): readonly LiveMount[] {
+    return [...this.#byNamespace.values()].flatMap((prefixes) => [...prefixes.values()]);
+  }
+}
