@@ -1,1 +1,2 @@
-export {};
+export * from './linearizability/index.ts';
+export * from './sim/seeded-random.ts';
