@@ -1,0 +1,102 @@
+import { createServer as createHttpServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
+import { MethodRewriter } from './method-rewriter.ts';
+import type { RequestHandler } from './request-handler.ts';
+
+/** Where and how a listener listens. */
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly tls?: ServerOptions;
+  readonly headerTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** Answers what is not below `/v1/` (UI, documentation). */
+export type Fallback = (message: IncomingMessage, response: ServerResponse) => void;
+
+/** One address on which the API is served. */
+export class Listener {
+  readonly #server: Server;
+  readonly #options: ListenerOptions;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(handler: RequestHandler, fallback: Fallback, options: ListenerOptions) {
+    this.#options = options;
+    const serve = (message: IncomingMessage, response: ServerResponse): void => {
+      if (message.url?.startsWith('/v1/')) handler.handle(message, response);
+      else fallback(message, response);
+    };
+    const limits = {
+      headersTimeout: options.headerTimeoutMs,
+      keepAliveTimeout: options.idleTimeoutMs,
+      maxHeaderSize: 64 * 1024,
+      requestTimeout: 0,
+    };
+    this.#server = options.tls
+      ? createHttpsServer({ ...limits, ...options.tls }, serve)
+      : createHttpServer(limits, serve);
+    this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      MethodRewriter.attach(socket);
+      socket.setNoDelay(true);
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      if (socket.writable) socket.end(refusal(error.code));
+    });
+  }
+
+  /** The port, once it listens (useful where it was 0). */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  }
+
+  /** @throws NodeJS.ErrnoException `EADDRINUSE`, … */
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** New certificates for new connections. */
+  reloadTls(tls: ServerOptions): void {
+    if ('setSecureContext' in this.#server)
+      (this.#server as Server & { setSecureContext(options: ServerOptions): void }).setSecureContext(tls);
+  }
+
+  /** Stops accepting, lets requests under way finish for a while, then ends what is left. */
+  close(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        for (const socket of this.#sockets) socket.destroy();
+      }, graceMs);
+      this.#server.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#server.closeIdleConnections();
+    });
+  }
+}
+
+/** What a client gets whose bytes are no HTTP request. */
+function refusal(code: string | undefined): string {
+  const [status, text] =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'request header fields too large']
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request took too long to arrive']
+        : ['400 Bad Request', 'malformed HTTP request'];
+  const body = `{"errors":[${JSON.stringify(text)}]}\n`;
+  return `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: ${String(body.length)}\r\nConnection: close\r\n\r\n${body}`;
+}

@@ -1,0 +1,267 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { AssertionFailure, Secret, isPromise, parseDurationSeconds } from '@coffer/kernel';
+import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
+import { RequestError, badRequest } from '@coffer/sdk';
+import type { Connection, Headers, Operation, Request } from '@coffer/sdk';
+import type { Namespaces } from '@coffer/core-api';
+import { render } from '@coffer/core-pipeline';
+import type { Pipeline, Rendered } from '@coffer/core-pipeline';
+import { clientAddress } from './client-address.ts';
+import type { ForwardedForRules } from './client-address.ts';
+import { DEFAULT_JSON_LIMITS, parseJsonBody } from './json-body.ts';
+import type { JsonLimits } from './json-body.ts';
+import { STAND_INS } from './method-rewriter.ts';
+import { readBody } from './read-body.ts';
+import { parseTarget } from './request-path.ts';
+import type { ParsedTarget } from './request-path.ts';
+
+/** Limits and habits of one listener. */
+export interface HandlerOptions {
+  readonly bodyBytesMax: number;
+  readonly jsonLimits?: JsonLimits;
+  /** Milliseconds until a request is given up. */
+  readonly requestDurationMsMax: number;
+  readonly forwardedFor?: ForwardedForRules;
+  /** Sent with every answer. */
+  readonly responseHeaders?: Readonly<Record<string, string>>;
+}
+
+export interface HandlerDeps {
+  readonly pipeline: Pipeline;
+  readonly namespaces: Namespaces;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+const EMPTY = Object.freeze(Object.create(null) as Record<string, unknown>);
+const NO_SIGNAL = new AbortController().signal;
+const TOKEN_HEADER = 'x-vault-token';
+
+/** Answers `/v1/…`: HTTP to Request, Rendered to HTTP. */
+export class RequestHandler {
+  readonly #deps: HandlerDeps;
+  readonly #options: HandlerOptions;
+
+  constructor(deps: HandlerDeps, options: HandlerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Never throws and never rejects, but for broken invariants. */
+  handle(message: IncomingMessage, response: ServerResponse): void {
+    let done: MaybePromise<Rendered>;
+    try {
+      done = this.#answer(message, response);
+    } catch (error) {
+      this.#send(message, response, this.#refused(error));
+      return;
+    }
+    if (!isPromise(done)) this.#send(message, response, done);
+    else {
+      done.then(
+        (rendered) => this.#send(message, response, rendered),
+        (error: unknown) => this.#send(message, response, this.#refused(error)),
+      );
+    }
+  }
+
+  #refused(error: unknown): Rendered {
+    if (error instanceof AssertionFailure) throw error;
+    const told = error instanceof RequestError ? error : new RequestError('internal', undefined, { cause: error });
+    if (told.status >= 500) this.#deps.log.error('a request failed before it was understood', { cause: told.cause });
+    return renderFailure(told);
+  }
+
+  #answer(message: IncomingMessage, response: ServerResponse): MaybePromise<Rendered> {
+    const target = parseTarget(message.url ?? '');
+    if (target.redirect !== undefined) return { status: 307, headers: { location: target.redirect }, body: undefined };
+    const operation = operationOf(message.method ?? '', target);
+    if (
+      operation === 'read' ||
+      operation === 'list' ||
+      operation === 'scan' ||
+      operation === 'help' ||
+      operation === 'delete'
+    ) {
+      return this.#run(message, response, target, operation, undefined);
+    }
+    return readBody(message, this.#options.bodyBytesMax).then((body) =>
+      this.#run(message, response, target, operation, body),
+    );
+  }
+
+  #run(
+    message: IncomingMessage,
+    response: ServerResponse,
+    target: ParsedTarget,
+    operation: Operation,
+    body: Uint8Array | undefined,
+  ): MaybePromise<Rendered> {
+    const { headers } = message;
+    const { clock, random, namespaces, pipeline } = this.#deps;
+    const located = namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', target.path);
+    if (!located) throw new RequestError('no-route', `no handler for route "${target.path}". route entry not found.`);
+    const token = tokenOf(headers);
+    const wrapTtl = headerText(headers['x-vault-wrap-ttl']);
+    const request: Request = {
+      id: random.uuid(),
+      operation,
+      namespace: located.namespace,
+      path: located.path,
+      data: this.#dataOf(message, target, body),
+      headers: withoutToken(headers),
+      connection: this.#connectionOf(message),
+      deadlineMs: clock.monotonicMs() + this.#options.requestDurationMsMax,
+      signal: body === undefined ? NO_SIGNAL : abortedWith(response),
+      noForwarding: headers['x-vault-no-request-forwarding'] === 'true',
+      allowStale: headers['x-vault-inconsistent'] === 'allow-stale',
+      ...(token === undefined ? {} : { token: new Secret(token) }),
+      ...(wrapTtl === undefined || wrapTtl === '' ? {} : wrapTtlOf(wrapTtl)),
+      ...(headerText(headers['x-vault-wrap-format'])?.toLowerCase() === 'jwt' ? { wrapFormat: 'jwt' as const } : {}),
+      ...(body === undefined ? {} : { rawBody: body }),
+    };
+    return pipeline.handle(request);
+  }
+
+  #dataOf(message: IncomingMessage, target: ParsedTarget, body: Uint8Array | undefined): Record<string, unknown> {
+    if (body === undefined || body.length === 0) return target.query ? queryData(target.query) : EMPTY;
+    const type = message.headers['content-type'];
+    if (
+      message.method === 'PATCH' &&
+      type !== undefined &&
+      !type.startsWith('application/merge-patch+json') &&
+      !type.startsWith('application/json')
+    ) {
+      throw new RequestError('unsupported-media-type', 'PATCH requires the content type application/merge-patch+json');
+    }
+    if (type !== undefined && type.startsWith('application/x-www-form-urlencoded') && !looksLikeJson(body)) {
+      return queryData(new URLSearchParams(Buffer.from(body).toString('utf8')));
+    }
+    return parseJsonBody(body, this.#options.jsonLimits ?? DEFAULT_JSON_LIMITS);
+  }
+
+  #connectionOf(message: IncomingMessage): Connection {
+    const { socket } = message;
+    const decision = clientAddress(
+      socket.remoteAddress ?? '',
+      message.headers['x-forwarded-for'],
+      this.#options.forwardedFor,
+    );
+    if ('refuse' in decision) throw badRequest(decision.refuse);
+    const remote = { remoteAddress: decision.address, remotePort: socket.remotePort ?? 0 };
+    return 'encrypted' in socket ? { ...remote, clientCertificates: certificatesOf(socket as TLSSocket) } : remote;
+  }
+
+  #send(message: IncomingMessage, response: ServerResponse, rendered: Rendered): void {
+    if (response.headersSent || response.destroyed) return;
+    const { body, status } = rendered;
+    const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const headers: string[] = [];
+    for (const name in rendered.headers) headers.push(name, rendered.headers[name] as string);
+    for (const name in this.#options.responseHeaders) headers.push(name, this.#options.responseHeaders[name] as string);
+    if (status !== 204) headers.push('content-length', String(length));
+    // What is left of a refused body would be read as the next request.
+    if (!message.complete && message.method !== 'GET') headers.push('connection', 'close');
+    response.writeHead(status, headers);
+    if (body === undefined || message.method === 'HEAD') response.end();
+    else response.end(body);
+  }
+}
+
+const NO_REQUEST = { id: '', operation: 'read' } as Request;
+
+/** A refusal before there was a request. */
+function renderFailure(error: RequestError): Rendered {
+  return render(NO_REQUEST, { kind: 'failed', error });
+}
+
+function operationOf(method: string, target: ParsedTarget): Operation {
+  switch (STAND_INS.get(method) ?? method) {
+    case 'GET':
+      if (target.query?.has('help')) return 'help';
+      if (isTrue(target.query?.get('list'))) return 'list';
+      return isTrue(target.query?.get('scan')) ? 'scan' : 'read';
+    case 'HEAD':
+      if (!/^sys\/health$/.test(target.path)) throw new RequestError('unsupported-operation');
+      return 'read';
+    case 'POST':
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return 'delete';
+    case 'LIST':
+      return 'list';
+    case 'SCAN':
+      return 'scan';
+    case 'OPTIONS':
+      throw badRequest('cannot handle internal-only request operation');
+    default:
+      throw new RequestError('unsupported-operation', `unsupported method: ${method}`);
+  }
+}
+
+const isTrue = (text: string | null | undefined): boolean => text === 'true' || text === '1';
+
+function headerText(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : value?.[0];
+}
+
+function tokenOf(headers: IncomingMessage['headers']): string | undefined {
+  const own = headerText(headers[TOKEN_HEADER]);
+  if (own !== undefined) return own === '' ? undefined : own;
+  const { authorization } = headers;
+  return authorization?.startsWith('Bearer ') ? authorization.slice(7).trim() || undefined : undefined;
+}
+
+function withoutToken(headers: IncomingMessage['headers']): Headers {
+  const { [TOKEN_HEADER]: _, ...rest } = headers;
+  void _;
+  if (rest.authorization?.startsWith('Bearer ')) delete rest.authorization;
+  return rest;
+}
+
+function wrapTtlOf(text: string): { readonly wrapTtlSeconds?: number } {
+  const seconds = parseDurationSeconds(text);
+  if (seconds === undefined) throw badRequest(`error parsing X-Vault-Wrap-TTL header: invalid duration "${text}"`);
+  if (seconds < 0) throw badRequest('requested wrap ttl cannot be negative');
+  return seconds === 0 ? {} : { wrapTtlSeconds: seconds };
+}
+
+/** Fields of a query: a name once is a text, several times a list. */
+function queryData(query: URLSearchParams): Record<string, unknown> {
+  const data = Object.create(null) as Record<string, unknown>;
+  for (const name of new Set(query.keys())) {
+    if (name === 'list' || name === 'scan' || name === 'help') continue;
+    const values = query.getAll(name);
+    data[name] = values.length === 1 ? values[0] : values;
+  }
+  return data;
+}
+
+function looksLikeJson(body: Uint8Array): boolean {
+  return body[0] === 0x7b || body[0] === 0x5b || body[0] === 0x20 || body[0] === 0x0a;
+}
+
+function certificatesOf(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let certificate = socket.getPeerCertificate(true);
+  while (certificate?.raw) {
+    chain.push(certificate.raw);
+    if (!certificate.issuerCertificate || certificate.issuerCertificate === certificate) break;
+    certificate = certificate.issuerCertificate;
+  }
+  return chain;
+}
+
+/** A signal that ends with the client's connection. */
+function abortedWith(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) controller.abort(new Error('the client went away'));
+  });
+  return controller.signal;
+}
