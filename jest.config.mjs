@@ -1,6 +1,6 @@
 /** One jest run for the whole workspace: sources are transformed by swc, packages resolve to their sources. */
 export default {
-  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/tools'],
+  roots: ['<rootDir>/libs', '<rootDir>/apps'],
   testMatch: ['**/*.spec.ts'],
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['@coffer/source', 'node', 'node-addons'] },

@@ -13,10 +13,21 @@ type Segment =
   | { readonly kind: 'one'; readonly name: string; readonly optional: boolean }
   | { readonly kind: 'rest'; readonly name: string; readonly mayBeEmpty: boolean };
 
+interface Rest<E> {
+  readonly path: PathDeclaration<E>;
+  readonly name: string;
+  readonly mayBeEmpty: boolean;
+  /** Literal segments that follow it: `:path+/tune`. */
+  readonly suffix: readonly string[];
+  /** Parameters before it. */
+  readonly names: readonly string[];
+}
+
 interface Node<E> {
   readonly literals: Map<string, Node<E>>;
-  one?: { readonly node: Node<E>; readonly name: string };
-  rest?: { readonly path: PathDeclaration<E>; readonly name: string; readonly mayBeEmpty: boolean };
+  one?: { readonly node: Node<E> };
+  /** Longest suffix first. */
+  readonly rests: Rest<E>[];
   end?: { readonly path: PathDeclaration<E>; readonly names: readonly string[] };
 }
 
@@ -34,7 +45,12 @@ export function parsePattern(pattern: string): readonly Segment[] {
     const found = PARAMETER.exec(part);
     assert(found !== null, `pattern ${pattern} has well-formed parameters`);
     const [, name = '', suffix = ''] = found;
-    assert(suffix === '' || position === parts.length - 1, `only the last segment of pattern ${pattern} is open-ended`);
+    const open = suffix === '*' || suffix === '+';
+    const rest = parts.slice(position + 1);
+    assert(
+      open ? rest.every((next) => !next.startsWith(':')) : suffix !== '?' || rest.length === 0,
+      `nothing but literals follows the open end of ${pattern}`,
+    );
     if (suffix === '*' || suffix === '+') return { kind: 'rest', name, mayBeEmpty: suffix === '*' };
     return { kind: 'one', name, optional: suffix === '?' };
   });
@@ -45,7 +61,7 @@ export function parsePattern(pattern: string): readonly Segment[] {
  * whatever the order of declaration; no regular expression ever sees what a client sent.
  */
 export class PathTable<E> {
-  readonly #root: Node<E> = { literals: new Map() };
+  readonly #root: Node<E> = emptyNode();
   readonly paths: readonly PathDeclaration<E>[];
 
   /** @throws AssertionFailure for two paths of the same shape, or an undeclared parameter */
@@ -57,32 +73,33 @@ export class PathTable<E> {
   #add(path: PathDeclaration<E>): void {
     let node = this.#root;
     const names: string[] = [];
-    for (const segment of parsePattern(path.pattern)) {
+    const segments = parsePattern(path.pattern);
+    for (const [position, segment] of segments.entries()) {
       if (segment.kind === 'literal') {
         let next = node.literals.get(segment.text);
-        if (!next) node.literals.set(segment.text, (next = { literals: new Map() }));
+        if (!next) node.literals.set(segment.text, (next = emptyNode()));
         node = next;
         continue;
       }
       assert(segment.name in path.fields, `parameter ${segment.name} of ${path.pattern} is a declared field`);
       if (segment.kind === 'rest') {
-        assert(node.rest === undefined, `no two paths have the shape of ${path.pattern}`);
-        node.rest = { path, name: segment.name, mayBeEmpty: segment.mayBeEmpty };
-        this.#setNames(node, names);
+        const suffix = segments.slice(position + 1).map((next) => (next.kind === 'literal' ? next.text : ''));
+        this.#addRest(node, { path, name: segment.name, mayBeEmpty: segment.mayBeEmpty, suffix, names: [...names] });
         return;
       }
       if (segment.optional) this.#end(node, path, names);
-      node.one ??= { node: { literals: new Map() }, name: segment.name };
+      node.one ??= { node: emptyNode() };
       names.push(segment.name);
       node = node.one.node;
     }
     this.#end(node, path, names);
   }
 
-  readonly #restNames = new Map<Node<E>, readonly string[]>();
-
-  #setNames(node: Node<E>, names: readonly string[]): void {
-    this.#restNames.set(node, names);
+  #addRest(node: Node<E>, rest: Rest<E>): void {
+    const same = node.rests.some((other) => other.suffix.join('/') === rest.suffix.join('/'));
+    assert(!same, `no two paths have the shape of ${rest.path.pattern}`);
+    node.rests.push(rest);
+    node.rests.sort((a, b) => b.suffix.length - a.suffix.length);
   }
 
   #end(node: Node<E>, path: PathDeclaration<E>, names: readonly string[]): void {
@@ -105,29 +122,45 @@ export class PathTable<E> {
     values: string[],
     trailingSlash: boolean,
   ): PathMatch<E> | undefined {
-    if (at === parts.length) {
-      if (node.end) return { path: node.end.path, captures: captured(node.end.names, values) };
-      return node.rest?.mayBeEmpty ? this.#rest(node, '', values) : undefined;
+    if (at === parts.length && node.end) return { path: node.end.path, captures: captured(node.end.names, values) };
+    const part = parts[at];
+    if (part !== undefined) {
+      const literal = node.literals.get(part);
+      const byLiteral = literal && this.#find(literal, parts, at + 1, values, trailingSlash);
+      if (byLiteral) return byLiteral;
+      if (node.one && part !== '') {
+        values.push(part);
+        const byOne = this.#find(node.one.node, parts, at + 1, values, trailingSlash);
+        if (byOne) return byOne;
+        values.pop();
+      }
     }
-    const part = parts[at] as string;
-    const literal = node.literals.get(part);
-    const byLiteral = literal && this.#find(literal, parts, at + 1, values, trailingSlash);
-    if (byLiteral) return byLiteral;
-    if (node.one && part !== '') {
-      values.push(part);
-      const byOne = this.#find(node.one.node, parts, at + 1, values, trailingSlash);
-      if (byOne) return byOne;
-      values.pop();
+    for (const rest of node.rests) {
+      const found = matchRest(rest, parts, at, values, trailingSlash);
+      if (found) return found;
     }
-    return node.rest ? this.#rest(node, parts.slice(at).join('/') + (trailingSlash ? '/' : ''), values) : undefined;
+    return undefined;
   }
+}
 
-  #rest(node: Node<E>, rest: string, values: readonly string[]): PathMatch<E> | undefined {
-    if (!node.rest) return undefined;
-    const captures = captured(this.#restNames.get(node) ?? [], values);
-    captures[node.rest.name] = rest;
-    return { path: node.rest.path, captures };
-  }
+function emptyNode<E>(): Node<E> {
+  return { literals: new Map(), rests: [] };
+}
+
+function matchRest<E>(
+  rest: Rest<E>,
+  parts: readonly string[],
+  at: number,
+  values: readonly string[],
+  trailingSlash: boolean,
+): PathMatch<E> | undefined {
+  const end = parts.length - rest.suffix.length;
+  if (end < at || (end === at && !rest.mayBeEmpty)) return undefined;
+  if (rest.suffix.some((text, index) => parts[end + index] !== text)) return undefined;
+  const captures = captured(rest.names, values);
+  captures[rest.name] =
+    parts.slice(at, end).join('/') + (trailingSlash && rest.suffix.length === 0 && end > at ? '/' : '');
+  return { path: rest.path, captures };
 }
 
 function captured(names: readonly string[], values: readonly string[]): Record<string, string> {

@@ -67,7 +67,7 @@ export interface PathSpec<E, F extends Fields> extends OperationTable<E, F>, Pat
 
 /**
  * A declared path. Segments: literal (`config`), `:name` (one segment, not empty), `:name?` (may be missing, last),
- * `:path*` (all that is left, may be empty, may hold slashes; last), `:path+` (the same, not empty). A trailing slash
+ * `:path*` (all that is left, may be empty, may hold slashes), `:path+` (the same, not empty); literals may follow a rest (`:path+/tune`). A trailing slash
  * of a request is dropped before matching, but kept in the value of a `*` or `+` parameter. Literals beat parameters,
  * parameters beat rests, whatever the order of declaration.
  */
