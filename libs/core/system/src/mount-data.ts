@@ -1,0 +1,122 @@
+import { badRequest } from '@coffer/sdk';
+import type { MountEntry, MountTuning } from '@coffer/core-api';
+import { parseDurationSeconds } from '@coffer/kernel';
+
+/** What clients see of a mount's settings; lists only where set, as Vault has it. */
+export function tuningData(entry: MountEntry): Record<string, unknown> {
+  const { tuning } = entry;
+  const listed = (values: readonly string[] | undefined, name: string): Record<string, unknown> =>
+    values && values.length > 0 ? { [name]: values } : {};
+  return {
+    default_lease_ttl: tuning.defaultLeaseTtlSeconds,
+    max_lease_ttl: tuning.maxLeaseTtlSeconds,
+    force_no_cache: tuning.forceNoCache,
+    ...(tuning.listingVisibility ? { listing_visibility: tuning.listingVisibility } : {}),
+    ...listed(tuning.auditNonHmacRequestKeys, 'audit_non_hmac_request_keys'),
+    ...listed(tuning.auditNonHmacResponseKeys, 'audit_non_hmac_response_keys'),
+    ...listed(tuning.passthroughRequestHeaders, 'passthrough_request_headers'),
+    ...listed(tuning.allowedResponseHeaders, 'allowed_response_headers'),
+    ...(entry.table === 'auth' ? { token_type: tuning.tokenType ?? 'default-service' } : {}),
+    ...(tuning.userLockout
+      ? {
+          user_lockout_config: {
+            lockout_disable: tuning.userLockout.disabled,
+            lockout_threshold: tuning.userLockout.threshold,
+            lockout_duration: tuning.userLockout.durationSeconds,
+            lockout_counter_reset: tuning.userLockout.counterResetSeconds,
+          },
+        }
+      : {}),
+  };
+}
+
+/** A mount as `sys/mounts` and `sys/auth` list it. */
+export function mountData(entry: MountEntry, version: string): Record<string, unknown> {
+  return {
+    accessor: entry.accessor,
+    config: tuningData(entry),
+    deprecation_status: 'supported',
+    description: entry.description,
+    external_entropy_access: entry.externalEntropyAccess,
+    local: entry.local,
+    options: entry.options,
+    plugin_version: entry.pluginVersion,
+    running_plugin_version: `v${version}+builtin.coffer`,
+    running_sha256: '',
+    seal_wrap: entry.sealWrap,
+    type: entry.type,
+    uuid: entry.uuid,
+  };
+}
+
+/** A TTL in a mount's settings: "system" and '' stand for the system's. @throws RequestError */
+function ttlOf(value: unknown, which: string): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (value === 'system' || value === '') return 0;
+  const seconds = typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+  if (seconds === undefined || seconds < 0) throw badRequest(`unable to parse ${which} TTL of ${String(value)}: invalid duration`);
+  return Math.trunc(seconds);
+}
+
+function listOf(value: unknown, name: string): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  const items: readonly unknown[] = typeof value === 'string' ? value.split(',').map((item) => item.trim()).filter((item) => item !== '') : Array.isArray(value) ? value : [Number.NaN];
+  if (!items.every((item) => typeof item === 'string')) throw badRequest(`${name} must be a list of strings`);
+  return items as readonly string[];
+}
+
+const TOKEN_TYPES: ReadonlySet<string> = new Set(['default-service', 'default-batch', 'service', 'batch']);
+
+/**
+ * The settings in a request (`config` of a new mount, or the fields of `tune`): only what was sent.
+ *
+ * @throws RequestError naming the field and what was expected
+ */
+export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<MountTuning> {
+  const text = (name: string): string | undefined => {
+    const value = sent[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'string') throw badRequest(`${name} must be a string`);
+    return value;
+  };
+  const noCache = sent.force_no_cache;
+  const visibility = text('listing_visibility');
+  const tokenType = text('token_type');
+  if (tokenType !== undefined && !TOKEN_TYPES.has(tokenType)) throw badRequest(`invalid value for "token_type": ${tokenType}`);
+  const lockout = sent.user_lockout_config;
+  return withoutUndefined({
+    defaultLeaseTtlSeconds: ttlOf(sent.default_lease_ttl, 'default'),
+    maxLeaseTtlSeconds: ttlOf(sent.max_lease_ttl, 'max'),
+    forceNoCache: noCache === undefined || noCache === null ? undefined : noCache === true || noCache === 'true' || noCache === 1,
+    listingVisibility: visibility as MountTuning['listingVisibility'],
+    auditNonHmacRequestKeys: listOf(sent.audit_non_hmac_request_keys, 'audit_non_hmac_request_keys'),
+    auditNonHmacResponseKeys: listOf(sent.audit_non_hmac_response_keys, 'audit_non_hmac_response_keys'),
+    passthroughRequestHeaders: listOf(sent.passthrough_request_headers, 'passthrough_request_headers'),
+    allowedResponseHeaders: listOf(sent.allowed_response_headers, 'allowed_response_headers'),
+    tokenType: tokenType as MountTuning['tokenType'],
+    userLockout: lockout === undefined || lockout === null ? undefined : readLockout(lockout),
+  });
+}
+
+function readLockout(sent: unknown): NonNullable<MountTuning['userLockout']> {
+  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) throw badRequest('user_lockout_config must be a map');
+  const fields = sent as Readonly<Record<string, unknown>>;
+  const number = (name: string, otherwise: number): number => {
+    const value = fields[name];
+    if (value === undefined) return otherwise;
+    const seconds = typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+    if (seconds === undefined || seconds < 0) throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
+    return seconds;
+  };
+  const disabled = fields.lockout_disable;
+  return {
+    disabled: disabled === true || disabled === 'true',
+    threshold: number('lockout_threshold', 5),
+    durationSeconds: number('lockout_duration', 900),
+    counterResetSeconds: number('lockout_counter_reset', 900),
+  };
+}
+
+function withoutUndefined<T extends object>(value: { [K in keyof T]: T[K] | undefined }): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as Partial<T>;
+}

@@ -1,0 +1,53 @@
+import type { MaybePromise, Secret } from '@coffer/kernel';
+import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
+import type { NodeAddress } from '@coffer/storage';
+
+/** What `sys/leader` and `sys/ha-status` tell. */
+export interface LeaderStatus {
+  readonly haEnabled: boolean;
+  readonly isSelf: boolean;
+  /** RFC 3339; when this node became active. */
+  readonly activeTime?: string;
+  readonly leaderAddress: string;
+  readonly leaderClusterAddress: string;
+  readonly committedIndex?: number;
+  readonly appliedIndex?: number;
+}
+
+export interface HaNode {
+  readonly hostname: string;
+  readonly address: NodeAddress;
+  readonly active: boolean;
+  readonly version: string;
+  /** RFC 3339; when a standby was last heard. */
+  readonly lastEcho?: string;
+}
+
+/** The node that the system engine speaks for; the server's composition implements it. */
+export interface NodeOperations {
+  readonly version: string;
+  readonly buildDate: string;
+  /** As in `storage_type`. */
+  readonly storageType: string;
+  sealStatus(): MaybePromise<SealStatus>;
+  /** Where the node is known to be. */
+  clusterIdentity(): { readonly id: string; readonly name: string } | undefined;
+  initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }>;
+  unseal(share: Secret<Uint8Array>): Promise<SealStatus>;
+  resetUnseal(): MaybePromise<SealStatus>;
+  seal(): Promise<void>;
+  stepDown(): Promise<void>;
+  leader(): LeaderStatus;
+  haNodes(): readonly HaNode[];
+  /** What is configured, without secrets. */
+  sanitizedConfig(): Readonly<Record<string, unknown>>;
+  /** Names of loggers and their levels. */
+  logLevels(): ReadonlyMap<string, string>;
+  /** @returns false for an unknown logger */
+  setLogLevel(logger: string | undefined, level: string): boolean;
+  resetLogLevel(logger: string | undefined): boolean;
+  /** SIGHUP's work on demand. @returns false for an unknown subsystem */
+  reload(subsystem: string): Promise<boolean>;
+  requestsInFlight(): Readonly<Record<string, unknown>>;
+  metrics(format: 'prometheus' | 'json'): string;
+}
