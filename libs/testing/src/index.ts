@@ -1,2 +1,2 @@
 export * from './linearizability/index.ts';
-export * from './sim/seeded-random.ts';
+export * from './sim/index.ts';

@@ -1,0 +1,76 @@
+import type { Entry, LogIndex, Membership, Term } from 'raft-ts';
+import type { RegisterInput, RegisterOutput } from '../linearizability/index.ts';
+
+/** A write of a client, as it is in the log. `id` is unique in a simulation. */
+export interface Command {
+  readonly id: number;
+  readonly input: Exclude<RegisterInput, { readonly kind: 'get' }>;
+}
+
+/** What a node's log led to: registers, the members, and a digest of all that was applied. Never changed in place. */
+export interface MachineState {
+  readonly applied: LogIndex;
+  /** The term of the entry at `applied`. */
+  readonly term: Term;
+  readonly membership: Membership;
+  readonly values: ReadonlyMap<string, string>;
+  /** Equal on two nodes that applied the same entries in the same order. */
+  readonly digest: number;
+}
+
+export const NO_MEMBERS: Membership = { voters: [], votersOutgoing: [], learners: [], learnersNext: [] };
+
+/** The state of a node that knows nothing yet. */
+export const BLANK_STATE: MachineState = {
+  applied: 0,
+  term: 0,
+  membership: NO_MEMBERS,
+  values: new Map(),
+  digest: 0x811c9dc5,
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeCommand(command: Command): Uint8Array {
+  return encoder.encode(JSON.stringify(command));
+}
+
+export function decodeCommand(data: Uint8Array): Command {
+  return JSON.parse(decoder.decode(data)) as Command;
+}
+
+/** The state after a write, and what the client is told. */
+export function applyCommand(
+  values: ReadonlyMap<string, string>,
+  { input }: Command,
+): { readonly values: ReadonlyMap<string, string>; readonly output: RegisterOutput } {
+  if (input.kind === 'cas' && values.get(input.key) !== input.expected) {
+    return { values, output: { kind: 'compared', swapped: false } };
+  }
+  const changed = new Map(values);
+  changed.set(input.key, input.value);
+  return { values: changed, output: input.kind === 'put' ? { kind: 'stored' } : { kind: 'compared', swapped: true } };
+}
+
+/** A digest of an entry's contents without its index. */
+export function digestEntry(entry: Entry, seed: number): number {
+  let digest = mix(seed, entry.term);
+  switch (entry.kind) {
+    case 'data':
+      digest = mix(digest, 1);
+      for (const byte of entry.data) digest = mix(digest, byte);
+      return digest;
+    case 'empty':
+      return mix(digest, 2);
+    case 'membership':
+      digest = mix(digest, 3);
+      for (const byte of encoder.encode(JSON.stringify(entry.change))) digest = mix(digest, byte);
+      return digest;
+  }
+}
+
+/** One step of FNV-1a (Fowler, Noll and Vo), of a whole number instead of a byte. */
+export function mix(digest: number, value: number): number {
+  return Math.imul(digest ^ value, 0x01000193) >>> 0;
+}
