@@ -1,6 +1,6 @@
 import type { Secret } from '@coffer/kernel';
 import type { Backend, HaCoordinator, NodeAddress } from '@coffer/storage';
-import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
+import type { Message, PeerId, RaftStatus, SnapshotMeta } from 'raft-ts';
 
 /** How this node takes part in the cluster. */
 export interface ClusterConfig {
@@ -79,13 +79,19 @@ export interface JoinChallenge {
   readonly sealConfig: Uint8Array;
 }
 
+/** A member with its raft number. */
+export interface NumberedPeer extends NodeAddress {
+  readonly peerId: PeerId;
+}
+
 /** What a leader gives to a node that solved the challenge; encrypted with the seal's key on the way. */
 export interface JoinGrant {
   readonly clusterId: string;
   /** The raft number that the joiner has from now on. */
   readonly peerId: number;
   readonly tls: ClusterTls;
-  readonly peers: readonly NodeAddress[];
+  /** The members so far, for the first contact; the list itself arrives with the state. */
+  readonly peers: readonly NumberedPeer[];
 }
 
 /** What the join needs of the seal, on both sides. */
@@ -131,10 +137,57 @@ export interface RaftNode extends Backend, HaCoordinator {
   disconnect(): Promise<void>;
   /** Becomes a member as granted and waits until the leader's state has arrived here. */
   join(grant: JoinGrant, signal: AbortSignal): Promise<void>;
-  /** On the active node: gives a joiner its number and adds it to the members. */
-  admit(peer: NodeAddress, options: { readonly nonVoter: boolean }): Promise<{ readonly peerId: number }>;
+  /**
+   * On the active node: gives a joiner its number and adds it to the members, as a learner that becomes a voter (unless
+   * `nonVoter`) once it has caught up. A node that comes again with an empty disk gets a new number.
+   *
+   * @throws StorageError `not-active`, `conflict` where a living member has that name, and as `write`
+   */
+  admit(
+    peer: NodeAddress,
+    options: { readonly nonVoter: boolean },
+  ): Promise<{ readonly peerId: number; readonly peers: readonly NumberedPeer[] }>;
+  /** On the active node. @throws StorageError `not-active` (also where it is to remove itself: step down first) */
   removePeer(nodeId: string): Promise<void>;
   peers(): readonly PeerInfo[];
   /** A consistent copy of the whole state, streamed while writes go on. */
   snapshot(): Promise<{ readonly index: number; readonly contents: AsyncIterable<Uint8Array> }>;
+  /** Whether this node's disk and its part in the cluster are well, for health checks and logs. */
+  health(): RaftHealth;
+  /** Figures for metrics and `sys/storage/raft/autopilot/state`. */
+  status(): RaftNodeStatus;
+}
+
+/** How a node is. */
+export interface RaftHealth {
+  /** `stuck`: a write to the disk takes longer than the others would wait for this node; `failed`: writes fail. */
+  readonly disk: 'ok' | 'stuck' | 'failed';
+  /** For the operator: what is wrong with the disk. */
+  readonly diskError?: string;
+  /** For how long the present write to the disk has been under way, in milliseconds; 0 if there is none. */
+  readonly diskWriteMs: number;
+  /** Whether it takes part in the cluster (it is unsealed). */
+  readonly running: boolean;
+  readonly leaderKnown: boolean;
+  /** Whether it was removed from the cluster. */
+  readonly removed: boolean;
+}
+
+/** Figures of a node; counts are since the start of the process. */
+export interface RaftNodeStatus {
+  /** Of the core; undefined while sealed. */
+  readonly raft?: RaftStatus;
+  readonly appliedIndex: number;
+  readonly logFirstIndex: number;
+  readonly logLastIndex: number;
+  readonly logBytes: number;
+  readonly commitGroups: number;
+  readonly commitEntries: number;
+  readonly commitMsTotal: number;
+  readonly commitMsMax: number;
+  readonly snapshotsSent: number;
+  readonly snapshotsInstalled: number;
+  /** Written and waiting, in entries. */
+  readonly queuedWrites: number;
+  readonly pendingWrites: number;
 }

@@ -1,0 +1,67 @@
+import { crc32 } from 'node:zlib';
+import type { LogIndex, PeerId, Term } from 'raft-ts';
+import { ByteReader } from './byte-reader.ts';
+import { ByteWriter } from './byte-writer.ts';
+
+/** Everything small that changes with the log, in one record, so that a batch carries it at the price of one put. */
+export interface DiskMeta {
+  readonly term: Term;
+  readonly vote: PeerId;
+  readonly commit: LogIndex;
+  /** The last entry whose effect is in the state on disk. */
+  readonly applied: LogIndex;
+  readonly appliedTerm: Term;
+  /** The last entry that was cut off the log's front (or came with a snapshot), and its term. */
+  readonly cut: LogIndex;
+  readonly cutTerm: Term;
+  /** Under which of the two prefixes the state lives; an installed snapshot switches over. */
+  readonly generation: number;
+}
+
+export const EMPTY_META: DiskMeta = {
+  term: 0,
+  vote: 0,
+  commit: 0,
+  applied: 0,
+  appliedTerm: 0,
+  cut: 0,
+  cutTerm: 0,
+  generation: 0,
+};
+
+const FORM = 1;
+
+export function encodeMeta(meta: DiskMeta): Uint8Array {
+  const writer = new ByteWriter(80);
+  writer.byte(FORM);
+  writer.varint(meta.term);
+  writer.varint(meta.vote);
+  writer.varint(meta.commit);
+  writer.varint(meta.applied);
+  writer.varint(meta.appliedTerm);
+  writer.varint(meta.cut);
+  writer.varint(meta.cutTerm);
+  writer.varint(meta.generation);
+  writer.uint32(crc32(writer.view()));
+  return writer.view();
+}
+
+/** @throws StorageError `corrupt` */
+export function decodeMeta(bytes: Uint8Array): DiskMeta {
+  const reader = new ByteReader(bytes, 'record of the log');
+  if (reader.byte() !== FORM) throw reader.damaged();
+  const meta = {
+    term: reader.varint(),
+    vote: reader.varint(),
+    commit: reader.varint(),
+    applied: reader.varint(),
+    appliedTerm: reader.varint(),
+    cut: reader.varint(),
+    cutTerm: reader.varint(),
+    generation: reader.varint(),
+  };
+  const body = bytes.subarray(0, reader.offset);
+  if (reader.uint32() !== crc32(body)) throw reader.damaged();
+  reader.end();
+  return meta;
+}
