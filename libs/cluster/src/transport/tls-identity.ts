@@ -1,0 +1,73 @@
+import type { SecureContextOptions } from 'node:tls';
+import type { CancelTimer, Clock, Log, Random } from '@coffer/kernel';
+import type { ClusterTls } from '../cluster.ts';
+import { issueNodeCertificate, LEAF_LIFE_MS } from './cluster-ca.ts';
+import type { NodeCertificate } from './cluster-ca.ts';
+
+/** A new certificate is signed when less than this part of its life is left. */
+const RENEW_BELOW = 2 / 3;
+const LOOK_EVERY_MS = 600_000;
+
+/** This node's own certificate, renewed in good time for as long as the process runs. */
+export class TlsIdentity {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly #tls: ClusterTls;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Log;
+  #certificate: NodeCertificate;
+  #cancel: CancelTimer | undefined;
+
+  private constructor(
+    identity: { readonly nodeId: string; readonly clusterId: string; readonly tls: ClusterTls },
+    means: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+    certificate: NodeCertificate,
+  ) {
+    this.nodeId = identity.nodeId;
+    this.clusterId = identity.clusterId;
+    this.#tls = identity.tls;
+    this.#clock = means.clock;
+    this.#random = means.random;
+    this.#log = means.log;
+    this.#certificate = certificate;
+  }
+
+  /** @throws RangeError if the node id cannot stand in a certificate */
+  static async create(
+    identity: { readonly nodeId: string; readonly clusterId: string; readonly tls: ClusterTls },
+    means: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+  ): Promise<TlsIdentity> {
+    const certificate = await issueNodeCertificate(identity.tls, identity.nodeId, means.clock, means.random);
+    return new TlsIdentity(identity, means, certificate);
+  }
+
+  /** What both ends of a connection are set up with: this certificate, and no authority but the cluster's. */
+  secureOptions(): SecureContextOptions {
+    return {
+      ca: this.#tls.caCertificate,
+      cert: this.#certificate.certificate,
+      key: this.#certificate.key.reveal(),
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    };
+  }
+
+  /** Keeps the certificate fresh until `stop`. */
+  start(onRenewed: () => void): void {
+    this.#cancel = this.#clock.every(LOOK_EVERY_MS, () => {
+      if (this.#certificate.notAfterMs - this.#clock.nowMs() >= LEAF_LIFE_MS * RENEW_BELOW) return;
+      issueNodeCertificate(this.#tls, this.nodeId, this.#clock, this.#random).then(
+        (certificate) => {
+          this.#certificate = certificate;
+          onRenewed();
+        },
+        (error: unknown) => this.#log.error('cannot renew the certificate of the cluster port', { error }),
+      );
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+}
