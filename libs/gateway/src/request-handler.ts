@@ -128,12 +128,7 @@ export class RequestHandler {
   #dataOf(message: IncomingMessage, target: ParsedTarget, body: Uint8Array | undefined): Record<string, unknown> {
     if (body === undefined || body.length === 0) return target.query ? queryData(target.query) : EMPTY;
     const type = message.headers['content-type'];
-    if (
-      message.method === 'PATCH' &&
-      type !== undefined &&
-      !type.startsWith('application/merge-patch+json') &&
-      !type.startsWith('application/json')
-    ) {
+    if (message.method === 'PATCH' && !type?.startsWith('application/merge-patch+json')) {
       throw new RequestError('unsupported-media-type', 'PATCH requires the content type application/merge-patch+json');
     }
     if (type !== undefined && type.startsWith('application/x-www-form-urlencoded') && !looksLikeJson(body)) {

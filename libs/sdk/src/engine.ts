@@ -77,6 +77,8 @@ export interface EngineType<E = unknown> {
   readonly help: { readonly synopsis: string; readonly description: string };
   readonly paths: readonly PathDeclaration<E>[];
   readonly secretTypes?: readonly SecretType<E>[];
+  /** Types whose paths depend on a mount's options (KV's versions): the type that serves these. */
+  forOptions?(options: Readonly<Record<string, string>>): EngineType;
   create(mount: MountContext): MaybePromise<E>;
   /** Slow set-up on the active node (data upgrades); requests of this mount wait, others do not. May fail alone. */
   start?(engine: E): Promise<void>;

@@ -286,8 +286,10 @@ export class MountService implements Mounts, Startable {
   async #bring(entry: MountEntry): Promise<LiveMount> {
     const { router, log } = this.#deps;
     this.#entries.set(entry.uuid, entry);
+    const type = this.#typeOf(entry);
     const before = this.#running.get(entry.uuid);
-    if (before) {
+    if (before && before.live.type !== type && type) await this.#end(entry.uuid);
+    else if (before) {
       const live: LiveMount = { ...before.live, entry, prefix: prefixOf(entry), ...taint(entry) };
       router.remove(before.live);
       router.add(live);
@@ -303,7 +305,6 @@ export class MountService implements Mounts, Startable {
       log: log.named(entry.accessor),
       system: this.#deps.systemViewOf(current),
     });
-    const type = this.#typeOf(entry);
     const common = { entry, context, prefix: prefixOf(entry), storagePrefix: storagePrefixOf(entry), ...taint(entry) };
     let live: LiveMount;
     try {
@@ -327,7 +328,8 @@ export class MountService implements Mounts, Startable {
     const builtIn = this.#deps.builtIn.find(
       (candidate) => candidate.table === entry.table && candidate.type === entry.type,
     );
-    return builtIn?.engine ?? this.#deps.plugins.engine(entry.table, entry.type)?.type;
+    const type = builtIn?.engine ?? this.#deps.plugins.engine(entry.table, entry.type)?.type;
+    return type?.forOptions?.(entry.options) ?? type;
   }
 
   async #startEngine(live: LiveMount): Promise<void> {

@@ -1,1 +1,2 @@
-export {};
+export * from './cubbyhole.engine.ts';
+export * from './cubbyhole.module.ts';

@@ -1,1 +1,2 @@
-export {};
+export * from './kv.engine.ts';
+export * from './kv.module.ts';
