@@ -1,0 +1,153 @@
+import type { Log } from '@coffer/kernel';
+import { StorageError } from '@coffer/storage';
+import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
+import type { LevelDisk } from '../disk/level-disk.ts';
+import type { StateView } from '../disk/state-view.ts';
+import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../disk/snapshot.codec.ts';
+import type { Transport } from '../cluster.ts';
+import type { RaftDriver } from './raft-driver.ts';
+
+/** Records are staged in batches of about so many bytes. */
+const STAGE_BYTES = 1 << 20;
+
+/** A consistent copy of the state with what it stands for. The caller closes the view. */
+export async function openSnapshot(
+  disk: LevelDisk,
+  clusterId: string,
+  leaderTerm: number,
+): Promise<{ readonly view: StateView; readonly header: SnapshotHeader }> {
+  const view = disk.view();
+  const { applied, appliedTerm } = view.meta;
+  const header = { clusterId, index: applied, term: appliedTerm, leaderTerm, members: view.members };
+  if (applied > 0) return { view, header };
+  await view.close();
+  throw new StorageError('not-active', 'there is no state yet');
+}
+
+/** Streams a view and closes it, also where the reader gives up. */
+export async function* streamSnapshot(view: StateView, header: SnapshotHeader): AsyncGenerator<Uint8Array> {
+  try {
+    yield* encodeSnapshot(header, view.pages());
+  } finally {
+    await view.close();
+  }
+}
+
+/** Sends snapshots to followers that need entries which are no longer in the log, and takes in those from a leader. */
+export class SnapshotExchange {
+  readonly #disk: LevelDisk;
+  readonly #driver: RaftDriver;
+  readonly #transport: Transport;
+  readonly #log: Log;
+  readonly #self: PeerId;
+  readonly #clusterId: string;
+  readonly #sending = new Set<PeerId>();
+  #receiving = false;
+  #sent = 0;
+
+  constructor(parts: {
+    readonly disk: LevelDisk;
+    readonly driver: RaftDriver;
+    readonly transport: Transport;
+    readonly log: Log;
+    readonly self: PeerId;
+    readonly clusterId: string;
+  }) {
+    this.#disk = parts.disk;
+    this.#driver = parts.driver;
+    this.#transport = parts.transport;
+    this.#log = parts.log;
+    this.#self = parts.self;
+    this.#clusterId = parts.clusterId;
+  }
+
+  /** How many snapshots arrived at followers. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Streams the present state to a follower and tells raft what came of it; one at a time for each. */
+  send(to: PeerId): void {
+    if (this.#sending.has(to)) return;
+    this.#sending.add(to);
+    this.#driver.need(to, this.#disk.log.firstIndex());
+    void this.#stream(to)
+      .then(
+        () => {
+          this.#sent++;
+          this.#driver.act(() => this.#driver.raft.reportSnapshot(to, 'sent'));
+        },
+        (error: unknown) => {
+          this.#log.warn('a snapshot did not arrive', { peer: to, error });
+          this.#driver.act(() => this.#driver.raft.reportSnapshot(to, 'failed'));
+        },
+      )
+      .finally(() => {
+        this.#sending.delete(to);
+        this.#driver.need(to, undefined);
+      });
+  }
+
+  async #stream(to: PeerId): Promise<void> {
+    await this.#driver.flush();
+    const { view, header } = await openSnapshot(this.#disk, this.#clusterId, this.#driver.standing.term);
+    this.#driver.need(to, header.index + 1);
+    const meta = { index: header.index, term: header.term, membership: header.members.membership };
+    await this.#transport.sendSnapshot(to, meta, streamSnapshot(view, header));
+  }
+
+  /**
+   * Stages a leader's snapshot beside the state and switches over when it is complete, verified and wanted.
+   *
+   * @throws StorageError `corrupt`, `conflict` (another is being received, or raft did not want it), `disk`
+   */
+  async receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.#receiving) throw new StorageError('conflict', 'another snapshot is being received');
+    this.#receiving = true;
+    try {
+      await this.#disk.beginStaging();
+      const header = await this.#stage(contents);
+      this.#check(header, meta);
+      const outcome = await new Promise<'installed' | 'unwanted'>((done) => {
+        this.#driver.offer({ meta, members: header.members, done }, this.#message(from, header));
+      });
+      if (outcome === 'unwanted') throw new StorageError('conflict', 'the snapshot is not newer than what is here');
+    } finally {
+      this.#receiving = false;
+    }
+  }
+
+  async #stage(contents: AsyncIterable<Uint8Array>): Promise<SnapshotHeader> {
+    let header: SnapshotHeader | undefined;
+    let held: (readonly [string, Uint8Array])[] = [];
+    let bytes = 0;
+    for await (const part of decodeSnapshot(contents)) {
+      if (part.kind === 'header') {
+        header = part.header;
+        continue;
+      }
+      for (const record of part.records) bytes += record[0].length + record[1].length;
+      held = held.concat(part.records);
+      if (bytes < STAGE_BYTES) continue;
+      await this.#disk.stage(held);
+      held = [];
+      bytes = 0;
+    }
+    if (held.length > 0) await this.#disk.stage(held);
+    if (header === undefined) throw new StorageError('corrupt', 'the snapshot has no header');
+    return header;
+  }
+
+  #check(header: SnapshotHeader, meta: SnapshotMeta): void {
+    if (header.clusterId !== this.#clusterId) throw new StorageError('conflict', 'a snapshot of another cluster');
+    if (header.index !== meta.index || header.term !== meta.term) {
+      throw new StorageError('corrupt', 'the snapshot is not the one that was announced');
+    }
+  }
+
+  #message(from: PeerId, header: SnapshotHeader): Message {
+    const { index, term, members } = header;
+    const snapshot = { index, term, membership: members.membership };
+    return { kind: 'snapshot', from, to: this.#self, term: header.leaderTerm, snapshot };
+  }
+}
