@@ -4,7 +4,7 @@ import type { EventQueue } from './event-queue.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimNetwork } from './sim-network.ts';
-import { isMember } from './sim-node.ts';
+import { isMember } from './register-machine.ts';
 import type { SimNode } from './sim-node.ts';
 
 /** What the nemesis works on. */

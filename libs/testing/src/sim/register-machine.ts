@@ -1,4 +1,4 @@
-import type { Entry, LogIndex, Membership, Term } from 'raft-ts';
+import type { Entry, LogIndex, Membership, PeerId, Term } from 'raft-ts';
 import type { RegisterInput, RegisterOutput } from '../linearizability/index.ts';
 
 /** A write of a client, as it is in the log. `id` is unique in a simulation. */
@@ -28,6 +28,13 @@ export const BLANK_STATE: MachineState = {
   values: new Map(),
   digest: 0x811c9dc5,
 };
+
+/** Whether a membership has a place for the peer. */
+export function isMember(membership: Membership, peer: PeerId): boolean {
+  return [membership.voters, membership.votersOutgoing, membership.learners, membership.learnersNext].some((group) =>
+    group.includes(peer),
+  );
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -3,7 +3,8 @@ import type { EventQueue } from './event-queue.ts';
 import type { ClientPlan } from './fault-plan.ts';
 import type { Command } from './register-machine.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import type { Answer, SimNode } from './sim-node.ts';
+import type { Answer } from './node-life.ts';
+import type { SimNode } from './sim-node.ts';
 
 interface Call {
   readonly client: number;

@@ -1,14 +1,14 @@
 import { assert } from '@coffer/kernel';
-import type { CreateRaft, Entry, LogIndex, Membership, Message, PeerId, Raft, RaftStatus, Ready, Term } from 'raft-ts';
-import type { RegisterOutput } from '../linearizability/index.ts';
+import type { CreateRaft, Entry, LogIndex, Message, PeerId, Raft, RaftStatus, Ready, Term } from 'raft-ts';
 import type { EventQueue } from './event-queue.ts';
 import { UNITS_PER_TICK } from './event-queue.ts';
 import type { FaultPlan } from './fault-plan.ts';
+import { NodeLife } from './node-life.ts';
+import type { Answer } from './node-life.ts';
 import { applyCommand, decodeCommand, digestEntry, encodeCommand, mix } from './register-machine.ts';
 import type { Command, MachineState } from './register-machine.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import type { Batch, DiskImage } from './sim-disk.ts';
-import { SimDisk } from './sim-disk.ts';
+import type { Batch, DiskImage, SimDisk } from './sim-disk.ts';
 import type { Packet, SimNetwork } from './sim-network.ts';
 import { Violation } from './violation.ts';
 import type { Witness } from './witness.ts';
@@ -25,51 +25,13 @@ export interface NodeWorld {
   readonly trace: ((line: () => string) => void) | undefined;
 }
 
-/** `refused` has no effect, now or later; anything else is known only by the answer. */
-export type Answer = { readonly kind: 'done'; readonly output: RegisterOutput } | { readonly kind: 'refused' };
-
-interface WaitingRead {
-  readonly index: LogIndex;
-  readonly key: string;
-  readonly answer: (answer: Answer) => void;
-}
-
-/** A node's life from one start to the next crash. What is left of an earlier life must not act on a later one. */
-class Life {
-  readonly raft: Raft;
-  readonly disk: SimDisk;
-  machine: MachineState;
-  /** A write is under way; the next `Ready` has to wait. */
-  writing = false;
-  applying = false;
-  readonly committed: Entry[] = [];
-  readonly reads = new Map<number, { readonly key: string; readonly answer: (answer: Answer) => void }>();
-  waitingReads: WaitingRead[] = [];
-  readonly writes = new Map<number, (answer: Answer) => void>();
-  /** Snapshots that came with messages. */
-  readonly offers = new Map<string, MachineState>();
-  /** A snapshot that was fetched and waits for the disk. */
-  install: MachineState | undefined;
-  /** A snapshot is being written: what would be applied now would be applied to a state that is gone. */
-  installing = false;
-  /** What happened during a pause. */
-  readonly backlog: (() => void)[] = [];
-  pausedUntil = 0;
-
-  constructor(raft: Raft, disk: SimDisk, machine: MachineState) {
-    this.raft = raft;
-    this.disk = disk;
-    this.machine = machine;
-  }
-}
-
 /** The host of one core: disk, network, state machine, and clients that call it. */
 export class SimNode {
   readonly id: PeerId;
   readonly #world: NodeWorld;
   readonly #tickEvery: number;
   #contents: DiskImage;
-  #life: Life | undefined;
+  #life: NodeLife | undefined;
   #readCount = 0;
 
   constructor(id: PeerId, world: NodeWorld, contents: DiskImage) {
@@ -111,7 +73,7 @@ export class SimNode {
     const restored = { hardState, membership: machine.membership, applied: machine.applied };
     const chance = random.fork();
     const config = { id: this.id, ...plan().raft, random: (below: number) => chance.below(below) };
-    const life = new Life(createRaft(config, restored, disk), disk, machine);
+    const life = new NodeLife(createRaft(config, restored, disk), disk, machine);
     this.#life = life;
     this.#trace(() => `starts at ${machine.applied}, term ${hardState.term}, vote ${hardState.vote}`);
     witness.started(this.id, life.raft.status());
@@ -199,27 +161,27 @@ export class SimNode {
     if (life !== undefined) this.#act(life, () => action(life.raft));
   }
 
-  #tick(life: Life): void {
+  #tick(life: NodeLife): void {
     this.#after(this.#tickEvery, life, () => this.#tick(life));
     // A stopped machine does not count the ticks it slept through.
     if (life.pausedUntil > this.#world.queue.now()) return;
     this.#act(life, () => life.raft.tick());
   }
 
-  #after(delay: number, life: Life, run: () => void): void {
+  #after(delay: number, life: NodeLife, run: () => void): void {
     this.#world.queue.after(delay, () => {
       if (this.#life === life) run();
     });
   }
 
-  #resume(life: Life): void {
+  #resume(life: NodeLife): void {
     if (this.#life !== life) return;
     life.pausedUntil = 0;
     for (const action of life.backlog.splice(0)) if (this.#life === life) this.#act(life, action);
   }
 
   /** Every call of the core goes through here. */
-  #act(life: Life, action: () => void): void {
+  #act(life: NodeLife, action: () => void): void {
     if (life.pausedUntil > this.#world.queue.now()) {
       life.backlog.push(action);
       return;
@@ -229,11 +191,11 @@ export class SimNode {
     this.#pump(life);
   }
 
-  #observed(life: Life): { id: PeerId; logTerm: (index: LogIndex) => Term | undefined } {
+  #observed(life: NodeLife): { id: PeerId; logTerm: (index: LogIndex) => Term | undefined } {
     return { id: this.id, logTerm: (index) => life.disk.term(index) };
   }
 
-  #pump(life: Life): void {
+  #pump(life: NodeLife): void {
     for (let rounds = 0; !life.writing; rounds += 1) {
       if (rounds > 1000) throw new Violation('liveness', `node ${this.id} is never done with its Ready`);
       if (life.install !== undefined) this.#install(life, life.install);
@@ -242,7 +204,7 @@ export class SimNode {
     }
   }
 
-  #begin(life: Life, ready: Ready): void {
+  #begin(life: NodeLife, ready: Ready): void {
     const { witness } = this.#world;
     witness.readied(this.#observed(life), ready);
     this.#send(life, ready.earlyMessages);
@@ -261,7 +223,7 @@ export class SimNode {
     this.#finish(life, ready);
   }
 
-  #sync(life: Life, batch: Batch, then: () => void): void {
+  #sync(life: NodeLife, batch: Batch, then: () => void): void {
     const { random, plan } = this.#world;
     life.writing = true;
     life.disk.submit(batch);
@@ -274,7 +236,7 @@ export class SimNode {
     );
   }
 
-  #finish(life: Life, ready: Ready): void {
+  #finish(life: NodeLife, ready: Ready): void {
     if (ready.status !== undefined) {
       const { role, term, leader } = ready.status;
       this.#trace(() => `is ${role} in term ${term}, leader ${leader}`);
@@ -288,7 +250,7 @@ export class SimNode {
     this.#world.witness.observe(this.#observed(life), life.raft.status());
   }
 
-  #send(life: Life, messages: readonly Message[]): void {
+  #send(life: NodeLife, messages: readonly Message[]): void {
     const { network, random, plan, witness } = this.#world;
     for (const message of messages) {
       witness.sent(message);
@@ -306,7 +268,7 @@ export class SimNode {
   }
 
   /** Sends the state as it is: at least as new as the core wants it. */
-  #sendSnapshot(life: Life, message: Message & { readonly kind: 'snapshot' }): void {
+  #sendSnapshot(life: NodeLife, message: Message & { readonly kind: 'snapshot' }): void {
     const { machine } = life;
     assert(machine.applied >= message.snapshot.index, 'sim: the core sends only what was applied');
     const snapshot = { index: machine.applied, term: machine.term, membership: machine.membership };
@@ -318,7 +280,7 @@ export class SimNode {
   }
 
   /** Takes in the contents of a snapshot, which takes a while. */
-  #fetch(life: Life, from: PeerId, index: LogIndex): void {
+  #fetch(life: NodeLife, from: PeerId, index: LogIndex): void {
     const { random, plan } = this.#world;
     const contents = life.offers.get(offerKey(from, index));
     life.offers.clear();
@@ -331,7 +293,7 @@ export class SimNode {
     );
   }
 
-  #install(life: Life, contents: MachineState): void {
+  #install(life: NodeLife, contents: MachineState): void {
     life.install = undefined;
     if (contents.applied <= life.machine.applied) {
       life.raft.snapshotFailed();
@@ -352,7 +314,7 @@ export class SimNode {
     });
   }
 
-  #applySoon(life: Life): void {
+  #applySoon(life: NodeLife): void {
     if (life.applying || life.installing || life.committed.length === 0) return;
     life.applying = true;
     const { random, plan } = this.#world;
@@ -360,7 +322,7 @@ export class SimNode {
     this.#after(delay, life, () => this.#act(life, () => this.#applySome(life)));
   }
 
-  #applySome(life: Life): void {
+  #applySome(life: NodeLife): void {
     life.applying = false;
     if (life.installing) return;
     const count = this.#world.random.between(1, 8);
@@ -373,7 +335,7 @@ export class SimNode {
     this.#applySoon(life);
   }
 
-  #apply(life: Life, entry: Entry): void {
+  #apply(life: NodeLife, entry: Entry): void {
     const { machine, raft } = life;
     if (entry.index !== machine.applied + 1) {
       throw new Violation('order of application', `node ${this.id} got ${entry.index} after ${machine.applied}`);
@@ -397,14 +359,14 @@ export class SimNode {
     answer?.();
   }
 
-  #compaction(life: Life): { readonly compactTo?: LogIndex } {
+  #compaction(life: NodeLife): { readonly compactTo?: LogIndex } {
     const { compactAfter, compactKeeps } = this.#world.plan();
     const { applied } = life.machine;
     if (compactAfter === 0 || applied - life.disk.firstIndex() < compactAfter) return {};
     return { compactTo: Math.max(life.disk.firstIndex() - 1, applied - compactKeeps) };
   }
 
-  #readable(life: Life, state: Ready['readStates'][number]): void {
+  #readable(life: NodeLife, state: Ready['readStates'][number]): void {
     const read = life.reads.get(state.request);
     if (read === undefined) return;
     life.reads.delete(state.request);
@@ -413,7 +375,7 @@ export class SimNode {
     this.#answerReads(life);
   }
 
-  #answerReads(life: Life): void {
+  #answerReads(life: NodeLife): void {
     const { applied, values } = life.machine;
     const due = life.waitingReads.filter(({ index }) => index <= applied);
     if (due.length === 0) return;
@@ -430,11 +392,4 @@ export class SimNode {
 
 function offerKey(from: PeerId, index: LogIndex): string {
   return `${from}/${index}`;
-}
-
-/** Whether a membership has a place for the peer. */
-export function isMember(membership: Membership, peer: PeerId): boolean {
-  return [membership.voters, membership.votersOutgoing, membership.learners, membership.learnersNext].some((group) =>
-    group.includes(peer),
-  );
 }

@@ -6,13 +6,13 @@ import { calmPlan, drawPlan } from './fault-plan.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Cluster } from './nemesis.ts';
-import { BLANK_STATE, mix } from './register-machine.ts';
+import { BLANK_STATE, isMember, mix } from './register-machine.ts';
 import type { MachineState } from './register-machine.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimClients } from './sim-clients.ts';
 import { DiskImage, SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
-import { isMember, SimNode } from './sim-node.ts';
+import { SimNode } from './sim-node.ts';
 import type { NodeWorld } from './sim-node.ts';
 import { Violation } from './violation.ts';
 import type { Invariant } from './violation.ts';
@@ -57,7 +57,7 @@ export class SimulationFailure extends Error {
   readonly invariant: Invariant;
 
   constructor(seed: number, steps: number, invariant: Invariant, detail: string, cause: unknown) {
-    const replay = `SIM_SEED=${seed} SIM_STEPS=${steps} SIM_TRACE=1 npm run simulate`;
+    const replay = `SIM_SEED=${seed} SIM_STEPS=${steps} SIM_TRACE=1 npm run simulate -w @coffer/testing`;
     super(`seed ${seed}: ${detail}\nreplay: ${replay}`, { cause });
     this.seed = seed;
     this.invariant = invariant;
