@@ -24,9 +24,8 @@ export class PeerTable {
     for (const nodeId of before) if (!this.#numbers.has(nodeId)) this.#removed.add(nodeId);
     for (const nodeId of this.#numbers.keys()) this.#removed.delete(nodeId);
     for (const [peer, { nodeId }] of this.#strangers) {
-      if (this.#numbers.has(nodeId) || this.#byNumber.has(peer) || this.#removed.has(nodeId)) {
-        this.#strangers.delete(peer);
-      }
+      const listed = this.#numbers.get(nodeId) ?? 0;
+      if (listed >= peer || this.#byNumber.has(peer) || this.#removed.has(nodeId)) this.#strangers.delete(peer);
     }
   }
 
@@ -53,14 +52,15 @@ export class PeerTable {
   }
 
   /**
-   * Whether a node may speak as this peer. The number of an unlisted node is believed once and kept: its certificate
-   * says that it belongs to the cluster, and numbers are never used again.
+   * Whether a node may speak as this peer. An unlisted number is believed once and kept: the node's certificate says
+   * that it belongs to the cluster, and numbers are never used again. Its node may be listed under an older number, if
+   * it lost its disk and joined anew.
    */
   speaksFor(node: NodeAddress, peer: PeerId): boolean {
     if (this.#removed.has(node.nodeId)) return false;
-    const listed = this.#numbers.get(node.nodeId);
-    if (listed !== undefined) return listed === peer;
-    if (this.#byNumber.has(peer)) return false;
+    const listed = this.#byNumber.get(peer);
+    if (listed !== undefined) return listed.nodeId === node.nodeId;
+    if ((this.#numbers.get(node.nodeId) ?? 0) > peer) return false;
     const known = this.#strangers.get(peer);
     if (known !== undefined) return known.nodeId === node.nodeId;
     if (this.#strangers.size >= STRANGERS_MAX) return false;
