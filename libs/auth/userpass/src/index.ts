@@ -1,1 +1,2 @@
-export {};
+export * from './userpass.engine.ts';
+export * from './userpass.module.ts';

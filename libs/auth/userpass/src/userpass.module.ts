@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { UserpassMethod } from './userpass.engine.ts';
+
+@Module({ providers: [UserpassMethod] })
+export class UserpassModule {}
