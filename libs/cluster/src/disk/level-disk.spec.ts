@@ -23,7 +23,7 @@ const value = (text: string): Uint8Array => Buffer.from(text);
 const text = (bytes: Uint8Array | undefined): string | undefined =>
   bytes === undefined ? undefined : Buffer.from(bytes).toString();
 
-let lastTerm = 1;
+const lastTerm = 1;
 function put(...keys: string[]): void {
   disk.apply(
     disk.applied + 1,

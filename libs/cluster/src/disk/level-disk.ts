@@ -96,7 +96,9 @@ export class LevelDisk {
       return await LevelDisk.#load(db, nodeId);
     } catch (error) {
       await db.close();
-      throw error instanceof StorageError ? error : new StorageError('disk', 'the disk cannot be read', { cause: error });
+      throw error instanceof StorageError
+        ? error
+        : new StorageError('disk', 'the disk cannot be read', { cause: error });
     }
   }
 

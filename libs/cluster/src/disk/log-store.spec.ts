@@ -107,7 +107,9 @@ describe('the log on disk', () => {
         const back = choice === 0 ? below(Math.min(8, model.length + 1)) : 0;
         if (back > 0 || below(4) === 0) term++;
         model = model.slice(0, model.length - back);
-        const group = Array.from({ length: 1 + below(6) }, (_, at) => data(cut + model.length + 1 + at, term, below(3) * 200_000));
+        const group = Array.from({ length: 1 + below(6) }, (_, at) =>
+          data(cut + model.length + 1 + at, term, below(3) * 200_000),
+        );
         log.append(group, pages);
         model.push(...group);
       } else if (choice < 8) {

@@ -28,7 +28,13 @@ export class StateView {
   /** All records in the order of their keys, page by page. */
   async *pages(): AsyncGenerator<(readonly [string, Uint8Array])[]> {
     const prefix = statePrefix(this.meta.generation);
-    const range = { gte: prefix, lt: `${prefix.slice(0, -1)}0`, fillCache: false, highWaterMarkBytes: PAGE_BYTES, snapshot: this.#snapshot };
+    const range = {
+      gte: prefix,
+      lt: `${prefix.slice(0, -1)}0`,
+      fillCache: false,
+      highWaterMarkBytes: PAGE_BYTES,
+      snapshot: this.#snapshot,
+    };
     const iterator = this.#db.iterator(range);
     try {
       for (;;) {

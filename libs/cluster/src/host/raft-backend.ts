@@ -597,7 +597,8 @@ export class RaftBackend implements RaftNode {
   #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (this.#failure === undefined && this.#driver !== undefined && signal?.aborted !== true && !condition()) return;
+        if (this.#failure === undefined && this.#driver !== undefined && signal?.aborted !== true && !condition())
+          return;
         this.#watchers.delete(look);
         signal?.removeEventListener('abort', look);
         if (this.#failure === undefined) resolve();

@@ -1,6 +1,18 @@
 import { AssertionFailure, type CancelTimer, type Clock, type Log } from '@coffer/kernel';
 import { StorageError, type WriteOp } from '@coffer/storage';
-import type { Entry, HardState, LogIndex, Message, PeerId, Raft, ReadState, Ready, Role, SnapshotMeta, Term } from 'raft-ts';
+import type {
+  Entry,
+  HardState,
+  LogIndex,
+  Message,
+  PeerId,
+  Raft,
+  ReadState,
+  Ready,
+  Role,
+  SnapshotMeta,
+  Term,
+} from 'raft-ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
 import { decodeMemberContext, withMember, type Members } from '../disk/members.ts';
 import { decodePayload } from '../disk/payload.codec.ts';
@@ -310,7 +322,8 @@ export class RaftDriver {
     for (const from of this.#needed.values()) needed = Math.min(needed, from);
     if (this.#standing.role !== 'leader') return needed;
     for (const { recentlyActive, match, peer, state } of this.#raft.status().progress) {
-      if (recentlyActive && state !== 'snapshot' && peer !== this.#raft.status().id) needed = Math.min(needed, match + 1);
+      if (recentlyActive && state !== 'snapshot' && peer !== this.#raft.status().id)
+        needed = Math.min(needed, match + 1);
     }
     return needed;
   }
@@ -360,7 +373,10 @@ export class RaftDriver {
       this.#hooks.failed(error);
       return;
     }
-    const defect = error instanceof AssertionFailure ? error : new AssertionFailure('the raft driver does not throw', { cause: error });
+    const defect =
+      error instanceof AssertionFailure
+        ? error
+        : new AssertionFailure('the raft driver does not throw', { cause: error });
     // Out of every promise and callback, so that nobody can swallow it: it ends the process.
     queueMicrotask(() => {
       throw defect;
