@@ -1,3 +1,6 @@
 export * from './backend.ts';
 export * from './ha.ts';
+export * from './inmem/inmem-backend.ts';
+export * from './inmem/sorted-keys.ts';
+export * from './optimistic-transactor.ts';
 export * from './transaction.ts';

@@ -29,6 +29,8 @@ export interface Transactor {
    * @throws StorageError as `Backend.write`; `conflict` after the last attempt; `not-active` where it writes on a standby
    */
   run<T>(body: (tx: Transaction) => MaybePromise<T>): Promise<T>;
+  /** As `run`, but answers at once where neither reading nor writing had to wait: the hot path of reads. */
+  attempt<T>(body: (tx: Transaction) => MaybePromise<T>): MaybePromise<T>;
 }
 
 export const ATTEMPTS_MAX = 64;
