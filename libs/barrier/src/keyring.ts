@@ -1,0 +1,76 @@
+import { assert, wipe } from '@coffer/kernel';
+import { BarrierError } from './barrier.ts';
+
+/** One data key. Times in milliseconds since 1970. */
+export interface DataKey {
+  readonly term: number;
+  readonly key: Uint8Array;
+  readonly installedMs: number;
+}
+
+export const KEY_BYTES = 32;
+
+interface StoredKeyring {
+  readonly version: 1;
+  readonly keys: readonly { readonly term: number; readonly key: string; readonly installedMs: number }[];
+}
+
+/** The data keys by term; the newest encrypts, all decrypt. Immutable but for `wipe`. */
+export class Keyring {
+  readonly #keys: ReadonlyMap<number, DataKey>;
+  readonly newest: DataKey;
+
+  /** @throws AssertionFailure without keys */
+  constructor(keys: readonly DataKey[]) {
+    this.#keys = new Map(keys.map((key) => [key.term, key]));
+    const newest = [...this.#keys.values()].sort((a, b) => b.term - a.term)[0];
+    assert(newest !== undefined, 'a keyring has a key');
+    assert(
+      [...this.#keys.values()].every(({ key }) => key.length === KEY_BYTES),
+      'data keys have 256 bits',
+    );
+    this.newest = newest;
+  }
+
+  key(term: number): DataKey | undefined {
+    return this.#keys.get(term);
+  }
+
+  with(key: DataKey): Keyring {
+    return new Keyring([...this.#keys.values(), key]);
+  }
+
+  serialize(): Uint8Array {
+    const keys = [...this.#keys.values()].map(({ term, key, installedMs }) => ({
+      term,
+      key: Buffer.from(key).toString('base64'),
+      installedMs,
+    }));
+    const stored: StoredKeyring = { version: 1, keys };
+    return new TextEncoder().encode(JSON.stringify(stored));
+  }
+
+  /** @throws BarrierError `corrupt` */
+  static parse(bytes: Uint8Array): Keyring {
+    let stored: StoredKeyring;
+    try {
+      stored = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as StoredKeyring;
+    } catch {
+      throw new BarrierError('corrupt', 'the keyring cannot be read');
+    }
+    if (stored.version !== 1 || !Array.isArray(stored.keys) || stored.keys.length === 0)
+      throw new BarrierError('corrupt', 'the keyring has an unknown form');
+    return new Keyring(
+      stored.keys.map(({ term, key, installedMs }) => ({
+        term,
+        installedMs,
+        key: new Uint8Array(Buffer.from(key, 'base64')),
+      })),
+    );
+  }
+
+  /** Overwrites the keys. */
+  wipe(): void {
+    for (const { key } of this.#keys.values()) wipe(key);
+  }
+}

@@ -1,0 +1,42 @@
+import { createMessage, encrypt, enums, readKey } from 'openpgp';
+import type { Key } from 'openpgp';
+import { BarrierError } from './barrier.ts';
+
+/** Reads a public key, armoured or in base64. @throws BarrierError `invalid-config` */
+async function publicKey(text: string): Promise<Key> {
+  try {
+    return text.includes('-----BEGIN')
+      ? await readKey({ armoredKey: text })
+      : await readKey({ binaryKey: new Uint8Array(Buffer.from(text, 'base64')) });
+  } catch (cause) {
+    throw new BarrierError('invalid-config', 'error parsing PGP key: expected a public key, armored or in base64', {
+      cause,
+    });
+  }
+}
+
+/**
+ * Encrypts for one key (RFC 9580). The plaintext is the text that the receiver would have got without PGP, as Vault has it.
+ *
+ * @throws BarrierError `invalid-config` for a key that cannot be read or cannot encrypt
+ */
+export async function encryptFor(keyText: string, plaintext: string): Promise<Uint8Array> {
+  const key = await publicKey(keyText);
+  try {
+    const message = await createMessage({ text: plaintext, format: 'utf8' });
+    const sealed: unknown = await encrypt({
+      message,
+      encryptionKeys: key,
+      format: 'binary',
+      config: { preferredCompressionAlgorithm: enums.compression.uncompressed },
+    });
+    return sealed as Uint8Array;
+  } catch (cause) {
+    throw new BarrierError('invalid-config', 'the PGP key cannot be used to encrypt', { cause });
+  }
+}
+
+/** The key's fingerprint, in hex. @throws BarrierError `invalid-config` */
+export async function fingerprintOf(keyText: string): Promise<string> {
+  return (await publicKey(keyText)).getFingerprint();
+}

@@ -1,0 +1,206 @@
+import { Secret, whenReady, wipe } from '@coffer/kernel';
+import type { MaybePromise, Random } from '@coffer/kernel';
+import type { Backend, HaCoordinator, WriteOp } from '@coffer/storage';
+import { StorageError } from '@coffer/storage';
+import type { AesGcmBarrier } from './aes-gcm-barrier.ts';
+import { BarrierError } from './barrier.ts';
+import type { InitRequest, InitResult, SealKey, SealManager, SealStatus } from './barrier.ts';
+import { openEnvelope, sealEnvelope } from './envelope.ts';
+import { KEY_BYTES } from './keyring.ts';
+import { encryptFor } from './pgp.ts';
+import { ROOT_KEY_KEY, SEAL_CONFIG_KEY, checkSealConfig, decodeSealConfig, encodeSealConfig } from './seal-config.ts';
+import type { SealConfig } from './seal-config.ts';
+import { split } from './shamir/shamir.ts';
+import { ShareCollector } from './share-collector.ts';
+
+export interface SealManagerDeps {
+  readonly barrier: AesGcmBarrier;
+  /** The store below the barrier: what a sealed node reads is not encrypted by the barrier. */
+  readonly backend: Backend;
+  readonly ha: Pick<HaCoordinator, 'state'>;
+  readonly random: Random;
+}
+
+/** What the seal's key encrypts for joiners; bound to its purpose. */
+const JOIN_PURPOSE = 'coffer/join';
+
+interface ExpectedJoin {
+  readonly config: SealConfig;
+  readonly join: (key: SealKey) => Promise<void>;
+}
+
+/** The seal whose key is split among people; see `SealManager`. */
+export class ShamirSealManager implements SealManager {
+  readonly #deps: SealManagerDeps;
+  readonly #collector: ShareCollector;
+  #key: Secret<Uint8Array> | undefined;
+  #expected: ExpectedJoin | undefined;
+
+  constructor(deps: SealManagerDeps) {
+    this.#deps = deps;
+    this.#collector = new ShareCollector(deps.random);
+  }
+
+  status(): MaybePromise<SealStatus> {
+    return whenReady(this.#config(), (config): SealStatus => ({
+      type: 'shamir',
+      initialized: config !== undefined,
+      sealed: this.#deps.barrier.sealed,
+      threshold: config?.threshold ?? 0,
+      shares: config?.shares ?? 0,
+      progress: this.#collector.progress,
+      nonce: this.#collector.nonce,
+      recoverySeal: false,
+    }));
+  }
+
+  async initialize(request: InitRequest): Promise<InitResult> {
+    const result = await this.initializeUnsealed(request);
+    this.seal();
+    return result;
+  }
+
+  /**
+   * Initialises and leaves the node unsealed, so that the first root token can be made; the caller seals it again if it
+   * is to be unsealed by people.
+   */
+  async initializeUnsealed(request: InitRequest): Promise<InitResult> {
+    const config = checkSealConfig(request.secretShares, request.secretThreshold, request.pgpKeys);
+    if (await this.#deps.backend.get(SEAL_CONFIG_KEY))
+      throw new BarrierError('initialized', 'Vault is already initialized');
+    const { barrier, random } = this.#deps;
+    const rootKey = new Secret(random.bytes(KEY_BYTES));
+    const sealKey = new Secret(random.bytes(KEY_BYTES));
+    const result = await this.#deliver(sealKey, config, request.pgpKeys);
+    await this.#write([...barrier.initialOps(rootKey), ...this.#sealOps(config, sealKey, rootKey)]);
+    await barrier.unseal(rootKey);
+    this.#key = sealKey;
+    wipe(rootKey.reveal());
+    return result;
+  }
+
+  /** New shares of a new seal key for the same root key, in one batch. The node stays unsealed. */
+  async reshare(shares: number, threshold: number, pgpKeys: readonly string[] | undefined): Promise<InitResult> {
+    const config = checkSealConfig(shares, threshold, pgpKeys);
+    const sealKey = new Secret(this.#deps.random.bytes(KEY_BYTES));
+    const result = await this.#deliver(sealKey, config, pgpKeys);
+    await this.#write(this.#sealOps(config, sealKey, this.#deps.barrier.rootKey()));
+    if (this.#key) wipe(this.#key.reveal());
+    this.#key = sealKey;
+    return result;
+  }
+
+  /** Whether a key that shares made up is the seal's. */
+  async verifyKey(sealKey: Secret<Uint8Array>): Promise<boolean> {
+    try {
+      wipe((await this.#rootKeyBy(sealKey)).reveal());
+      return true;
+    } catch (error) {
+      if (error instanceof BarrierError && error.code === 'wrong-key') return false;
+      throw error;
+    }
+  }
+
+  async unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
+    const config = await this.#config();
+    if (!config) throw new BarrierError('not-initialized', 'Vault is not initialized');
+    if (!this.#deps.barrier.sealed) return this.status();
+    const sealKey = this.#collector.add(share, config);
+    if (sealKey) await this.#unsealWith(sealKey);
+    return this.status();
+  }
+
+  async #unsealWith(sealKey: Secret<Uint8Array>): Promise<void> {
+    if (this.#expected && !(await this.#deps.backend.get(SEAL_CONFIG_KEY))) {
+      await this.#expected.join(sealKeyOf(sealKey));
+      this.#expected = undefined;
+    }
+    const rootKey = await this.#rootKeyBy(sealKey);
+    await this.#deps.barrier.unseal(rootKey);
+    this.#key = sealKey;
+    wipe(rootKey.reveal());
+  }
+
+  async #rootKeyBy(sealKey: Secret<Uint8Array>): Promise<Secret<Uint8Array>> {
+    const stored = await this.#deps.backend.get(ROOT_KEY_KEY);
+    if (!stored) throw new BarrierError('corrupt', 'the store holds no root key');
+    try {
+      return new Secret(openEnvelope(sealKey.reveal(), ROOT_KEY_KEY, stored));
+    } catch (cause) {
+      throw new BarrierError('wrong-key', 'the key shares do not fit: all shares of this attempt were dropped', {
+        cause,
+      });
+    }
+  }
+
+  resetUnseal(): void {
+    this.#collector.reset();
+  }
+
+  seal(): void {
+    this.#collector.reset();
+    if (this.#key) wipe(this.#key.reveal());
+    this.#key = undefined;
+    this.#deps.barrier.seal();
+  }
+
+  expectJoin(sealConfig: Uint8Array, join: (sealer: SealKey) => Promise<void>): void {
+    this.#expected = { config: decodeSealConfig(sealConfig), join };
+  }
+
+  sealConfig(): MaybePromise<Uint8Array | undefined> {
+    return this.#deps.backend.get(SEAL_CONFIG_KEY);
+  }
+
+  sealKey(): SealKey | undefined {
+    return this.#key && sealKeyOf(this.#key);
+  }
+
+  #config(): MaybePromise<SealConfig | undefined> {
+    return whenReady(this.#deps.backend.get(SEAL_CONFIG_KEY), (stored) =>
+      stored ? decodeSealConfig(stored) : this.#expected?.config,
+    );
+  }
+
+  #sealOps(config: SealConfig, sealKey: Secret<Uint8Array>, rootKey: Secret<Uint8Array>): WriteOp[] {
+    return [
+      { kind: 'put', key: SEAL_CONFIG_KEY, value: encodeSealConfig(config) },
+      { kind: 'put', key: ROOT_KEY_KEY, value: sealEnvelope(0, sealKey.reveal(), ROOT_KEY_KEY, rootKey.reveal()) },
+    ];
+  }
+
+  /** The shares as people get them. */
+  async #deliver(
+    sealKey: Secret<Uint8Array>,
+    config: SealConfig,
+    pgpKeys: readonly string[] | undefined,
+  ): Promise<InitResult> {
+    const shares =
+      config.shares === 1
+        ? [new Uint8Array(sealKey.reveal())]
+        : split(sealKey.reveal(), config.shares, config.threshold, this.#deps.random);
+    const texts = await Promise.all(
+      shares.map(async (share, index) => {
+        const pgpKey = pgpKeys?.[index];
+        const bytes = pgpKey === undefined ? share : await encryptFor(pgpKey, Buffer.from(share).toString('hex'));
+        const buffer = Buffer.from(bytes);
+        return { hex: buffer.toString('hex'), base64: buffer.toString('base64') };
+      }),
+    );
+    for (const share of shares) wipe(share);
+    return { keys: texts.map(({ hex }) => hex), keysBase64: texts.map(({ base64 }) => base64) };
+  }
+
+  async #write(ops: readonly WriteOp[]): Promise<void> {
+    const state = this.#deps.ha.state();
+    if (state.role !== 'active') throw new StorageError('not-active', 'only the active node initialises');
+    await this.#deps.backend.write({ ops, epoch: state.epoch });
+  }
+}
+
+function sealKeyOf(key: Secret<Uint8Array>): SealKey {
+  return {
+    encrypt: (plaintext) => sealEnvelope(0, key.reveal(), JOIN_PURPOSE, plaintext),
+    decrypt: (sealed) => openEnvelope(key.reveal(), JOIN_PURPOSE, sealed),
+  };
+}
