@@ -38,9 +38,8 @@ export class SeededRandom implements Random {
 
   /** One of the list's elements. */
   pick<T>(list: readonly T[]): T {
-    const picked = list[this.below(list.length)];
-    assert(picked !== undefined, 'picks are from lists without holes');
-    return picked;
+    assert(list.length > 0, 'picks are from lists that have something');
+    return list[this.below(list.length)] as T;
   }
 
   /** `count` different elements of the list (all, if it has fewer), in a random order. */
