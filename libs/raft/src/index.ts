@@ -1,2 +1,3 @@
 export * from './message.ts';
 export * from './raft.ts';
+export { createRaft } from './raft-core.ts';

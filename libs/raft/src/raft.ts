@@ -85,7 +85,7 @@ export type ProposeOutcome =
   | { readonly accepted: true; readonly index: LogIndex; readonly term: Term }
   | {
       readonly accepted: false;
-      readonly reason: 'not-leader' | 'transferring' | 'busy' | 'too-large' | 'change-pending';
+      readonly reason: 'not-leader' | 'transferring' | 'busy' | 'too-large' | 'change-pending' | 'invalid-change';
     };
 
 /** A leader's view of one follower, for operators and autopilot. */
