@@ -1,1 +1,2 @@
-export {};
+export * from './hcl/ast.ts';
+export * from './hcl/parser.ts';

@@ -1,0 +1,204 @@
+import type { Acl, Capability, Decision } from '@coffer/core-api';
+import type { Clock } from '@coffer/kernel';
+import type { JsonObject, NamespaceRef, Operation } from '@coffer/sdk';
+import { parameterFault } from './parameters.ts';
+import { addRule } from './rule.ts';
+import type { PathRule, Permission } from './rule.ts';
+import { hasSegmentWildcards, matchesSegments, outranks, rankOf, segmentRule } from './segment-rule.ts';
+import type { SegmentRule } from './segment-rule.ts';
+
+/** A policy as it applies to one caller: templates are filled. */
+export interface AppliedPolicy {
+  readonly name: string;
+  readonly namespaceId: string;
+  /** Path of the policy's namespace: its rules' paths are below. */
+  readonly namespacePath: string;
+  readonly rules: readonly PathRule[];
+}
+
+const NEEDED: Readonly<Record<Exclude<Operation, 'help'>, Capability>> = {
+  read: 'read',
+  create: 'create',
+  update: 'update',
+  patch: 'patch',
+  delete: 'delete',
+  list: 'list',
+  scan: 'scan',
+};
+
+/**
+ * The rules of a caller, compiled: exact paths and prefixes are map look-ups, `+` rules a short list in the order of
+ * their rank. First the exact rule; else, of the longest prefix and the highest `+` rule, the one that outranks the other.
+ */
+export class CompiledAcl implements Acl {
+  readonly #exact = new Map<string, Permission>();
+  /** By prefix without its `*`. */
+  readonly #prefixes = new Map<string, Permission>();
+  /** Lengths of prefixes that exist, the longest first. */
+  readonly #prefixLengths: readonly number[];
+  readonly #segments: readonly SegmentRule[];
+  readonly #clock: Clock;
+  readonly #namespaces: ReadonlyMap<string, string>;
+
+  constructor(policies: readonly AppliedPolicy[], clock: Clock) {
+    this.#clock = clock;
+    this.#namespaces = new Map(policies.map((policy) => [policy.name, policy.namespaceId]));
+    const segments = new Map<string, Permission>();
+    for (const policy of policies) {
+      for (const rule of policy.rules) {
+        const path = policy.namespacePath + rule.path;
+        const scoped = { ...rule, path };
+        if (hasSegmentWildcards(path)) segments.set(path, addRule(segments.get(path), scoped, policy.name));
+        else if (path.endsWith('*')) {
+          const prefix = path.slice(0, -1);
+          this.#prefixes.set(prefix, addRule(this.#prefixes.get(prefix), scoped, policy.name));
+        } else this.#exact.set(path, addRule(this.#exact.get(path), scoped, policy.name));
+      }
+    }
+    this.#prefixLengths = [...new Set([...this.#prefixes.keys()].map((prefix) => prefix.length))].sort((a, b) => b - a);
+    this.#segments = [...segments.values()].map(segmentRule).sort((a, b) => (outranks(a.rank, b.rank) ? -1 : 1));
+  }
+
+  decide(
+    namespace: NamespaceRef,
+    path: string,
+    operation: Operation,
+    data: JsonObject,
+    wrapTtlSeconds: number | undefined,
+  ): Decision {
+    if (operation === 'help')
+      return { allowed: true, sudo: false, root: false, grantingPolicies: [], reason: 'help is open to all' };
+    const permission = this.#find(namespace.path + path, operation === 'list' || operation === 'scan');
+    if (!permission) return refusal('no rule matches the path');
+    const sudo = permission.capabilities.has('sudo');
+    const granting = permission.policies.map((name) => ({ name, namespaceId: this.#namespaces.get(name) ?? 'root' }));
+    const fault = this.#fault(permission, operation, data, wrapTtlSeconds);
+    return {
+      allowed: fault === undefined,
+      sudo,
+      root: false,
+      grantingPolicies: fault === undefined ? granting : [],
+      reason: fault ?? `granted by the rule for "${permission.path}"`,
+      ...(permission.minWrappingTtlSeconds === undefined
+        ? {}
+        : { minWrappingTtlSeconds: permission.minWrappingTtlSeconds }),
+      ...(permission.maxWrappingTtlSeconds === undefined
+        ? {}
+        : { maxWrappingTtlSeconds: permission.maxWrappingTtlSeconds }),
+    };
+  }
+
+  #fault(
+    permission: Permission,
+    operation: Exclude<Operation, 'help'>,
+    data: JsonObject,
+    wrapTtl: number | undefined,
+  ): string | undefined {
+    if (permission.denied) return `the rule for "${permission.path}" denies`;
+    if (permission.expiresMs !== undefined && permission.expiresMs <= this.#clock.nowMs())
+      return `the rule for "${permission.path}" has expired`;
+    const needed = NEEDED[operation];
+    if (!permission.capabilities.has(needed)) return `the rule for "${permission.path}" does not grant ${needed}`;
+    const { minWrappingTtlSeconds: min, maxWrappingTtlSeconds: max } = permission;
+    if (max !== undefined && max > 0 && (wrapTtl === undefined || wrapTtl > max))
+      return `the rule for "${permission.path}" wants the answer wrapped for at most ${String(max)} s`;
+    if (min !== undefined && min > 0 && (wrapTtl === undefined || wrapTtl < min))
+      return `the rule for "${permission.path}" wants the answer wrapped for at least ${String(min)} s`;
+    if (operation === 'create' || operation === 'update' || operation === 'patch')
+      return parameterFault(permission, data);
+    return undefined;
+  }
+
+  capabilities(namespace: NamespaceRef, path: string): readonly Capability[] {
+    const full = namespace.path + (path.startsWith('/') ? path.slice(1) : path);
+    const permission = this.#find(full, true);
+    if (!permission || permission.denied || permission.capabilities.size === 0) return ['deny'];
+    return [...permission.capabilities].sort();
+  }
+
+  touches(namespace: NamespaceRef, prefix: string): boolean {
+    const full = namespace.path + prefix;
+    const grants = (permission: Permission): boolean => !permission.denied && permission.capabilities.size > 0;
+    for (const [path, permission] of this.#exact)
+      if (grants(permission) && (path.startsWith(full) || `${path}/` === full)) return true;
+    for (const [path, permission] of this.#prefixes)
+      if (grants(permission) && (path.startsWith(full) || full.startsWith(path))) return true;
+    return this.#segments.some((rule) => grants(rule.permission) && mayLieBelow(rule, full));
+  }
+
+  describe(): {
+    readonly root: boolean;
+    readonly exactPaths: Readonly<Record<string, unknown>>;
+    readonly globPaths: Readonly<Record<string, unknown>>;
+  } {
+    const shown = (permissions: Iterable<readonly [string, Permission]>): Record<string, unknown> =>
+      Object.fromEntries(
+        [...permissions].map(([path, permission]) => [path, { capabilities: [...permission.capabilities].sort() }]),
+      );
+    const globs = [
+      ...this.#prefixes,
+      ...this.#segments.map((rule) => [rule.permission.path, rule.permission] as const),
+    ];
+    return { root: false, exactPaths: shown(this.#exact), globPaths: shown(globs) };
+  }
+
+  /**
+   * A list of a folder is judged with and without its trailing slash: exact rules for the folder's name apply, and a deny
+   * of either is a deny (CVE-2026-63131).
+   */
+  #find(path: string, isList: boolean): Permission | undefined {
+    const exact = this.#exact.get(path);
+    const trimmed = isList && path.endsWith('/') ? path.slice(0, -1) : undefined;
+    if (trimmed === undefined) return exact ?? this.#findPattern(path);
+    const exactTrimmed = this.#exact.get(trimmed);
+    const found = exact ?? exactTrimmed ?? this.#findPattern(path);
+    if (found?.denied) return found;
+    const other = exactTrimmed ?? this.#findPattern(trimmed);
+    return other?.denied && !exact ? other : found;
+  }
+
+  #findPattern(path: string): Permission | undefined {
+    let prefix: Permission | undefined;
+    for (const length of this.#prefixLengths) {
+      if (length > path.length) continue;
+      prefix = this.#prefixes.get(path.slice(0, length));
+      if (prefix) break;
+    }
+    if (this.#segments.length === 0) return prefix;
+    const parts = path.split('/');
+    const segment = this.#segments.find((rule) => matchesSegments(rule, parts));
+    if (!segment || !prefix) return segment?.permission ?? prefix;
+    return outranks(rankOf(prefix.path), segment.rank) ? prefix : segment.permission;
+  }
+}
+
+/** Whether a `+` rule could match something below a prefix. */
+function mayLieBelow(rule: SegmentRule, prefix: string): boolean {
+  const wanted = prefix.replace(/\/$/, '').split('/');
+  return wanted.every((part, at) => {
+    const own = rule.parts[at];
+    if (own === undefined) return rule.isPrefix;
+    if (own === '+' || own === part) return true;
+    return rule.isPrefix && at === rule.parts.length - 1 && part.startsWith(own);
+  });
+}
+
+function refusal(reason: string): Decision {
+  return { allowed: false, sudo: false, root: false, grantingPolicies: [], reason };
+}
+
+/** What the root policy grants: everything. */
+export const ROOT_ACL: Acl = {
+  decide: () => ROOT_DECISION,
+  capabilities: () => ['root'],
+  touches: () => true,
+  describe: () => ({ root: true, exactPaths: {}, globPaths: {} }),
+};
+
+const ROOT_DECISION: Decision = Object.freeze({
+  allowed: true,
+  sudo: true,
+  root: true,
+  grantingPolicies: [{ name: 'root', namespaceId: 'root' }],
+  reason: 'the root policy grants everything',
+});
