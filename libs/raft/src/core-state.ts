@@ -98,9 +98,14 @@ export class CoreState {
     this.outbox.send(message, this.durable.term);
   }
 
-  /** Whether this node may campaign: a voter whose log is not about to be replaced. */
+  /** Whether this node may lead: there is a group, and its log is not about to be replaced. */
+  get mayLead(): boolean {
+    return this.membership.voters.length > 0 && this.pendingSnapshot === undefined;
+  }
+
+  /** Whether this node may campaign of its own accord. */
   get promotable(): boolean {
-    return isVoter(this.membership, this.id) && this.pendingSnapshot === undefined;
+    return this.mayLead && isVoter(this.membership, this.id);
   }
 
   get publicRole(): Role {

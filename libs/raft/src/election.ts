@@ -11,7 +11,11 @@ const SCAN_BYTES_MAX = 1 << 20;
 
 /** Campaigns, if this node may. `transfer` is the leader's own wish: without pre-vote and whatever the others heard. */
 export function campaign(core: CoreState, transfer: boolean): void {
-  if (core.role === 'leader' || !core.promotable) return;
+  if (core.promotable) attempt(core, transfer);
+}
+
+function attempt(core: CoreState, transfer: boolean): void {
+  if (core.role === 'leader' || !core.mayLead) return;
   // Its majority may be another one than that of the membership we know.
   if (hasUnappliedChange(core)) return;
   if (transfer) {
@@ -63,7 +67,7 @@ export function countOwnVote(core: CoreState): void {
 function tally(core: CoreState): void {
   const result = voteResult(core.membership, (peer) => core.votes.get(peer));
   if (result === 'pending') return;
-  if (result === 'lost' || !core.promotable) becomeFollower(core, core.term, NOBODY);
+  if (result === 'lost' || !core.mayLead) becomeFollower(core, core.term, NOBODY);
   else if (core.role === 'pre-candidate') standForElection(core, false);
   // Else our own vote is still on its way to the disk; `countOwnVote` comes back here.
   else if (core.votes.has(core.id)) becomeLeader(core);
@@ -91,6 +95,16 @@ export function handleVote(core: CoreState, message: Message & { readonly kind: 
     core.electionElapsed = 0;
   }
   core.send({ kind: isPreVote ? 'pre-vote-reply' : 'vote-reply', from: id, to: from, term, reject: !grant });
+  if (free && !grant) helpOut(core);
+}
+
+/**
+ * We refused a vote because our log is longer, and are no voter by what we applied. The other counts on our vote, since
+ * it does not know yet that the change was committed; if it cannot win without, nobody could. So lead for as long as it
+ * takes to tell (thesis, section 4.2.2: servers outside of their latest configuration still start elections).
+ */
+function helpOut(core: CoreState): void {
+  if (core.leader === NOBODY && core.role === 'follower' && !core.promotable) attempt(core, false);
 }
 
 export function handleVoteReply(

@@ -1,17 +1,18 @@
-import { assert } from '@coffer/kernel';
 import type { CoreState } from './core-state.ts';
+import { broadcastHeartbeat } from './heartbeat.ts';
 import { changeMembership, isJoint, isLearner, isVoter, membersOf } from './membership.ts';
 import { NOBODY } from './message.ts';
 import type { Membership, MembershipChange } from './message.ts';
 import type { ProposeOutcome } from './raft.ts';
 import { appendAsLeader, requorum } from './replication.ts';
-import { addProgress, becomeFollower } from './roles.ts';
+import { isRetiring } from './retirement.ts';
+import { addProgress } from './roles.ts';
 import { abortTransfer } from './transfer.ts';
 
 /** Appends a change as the leader, if none is under way (thesis, section 4.1). */
 export function proposeMembership(core: CoreState, change: MembershipChange): ProposeOutcome {
   if (core.role !== 'leader') return { accepted: false, reason: 'not-leader' };
-  if (core.transferee !== NOBODY) return { accepted: false, reason: 'transferring' };
+  if (core.transferee !== NOBODY || isRetiring(core)) return { accepted: false, reason: 'transferring' };
   const pending = core.pendingChangeIndex > core.log.applied;
   if (pending || (isJoint(core.membership) && change.kind === 'enter')) {
     return { accepted: false, reason: 'change-pending' };
@@ -44,11 +45,6 @@ export function applyMembership(core: CoreState, change: MembershipChange): Memb
 
 function adoptAsLeader(core: CoreState): void {
   const { membership, progress, transferee } = core;
-  // Thesis, section 4.2.2: a leader that is not part of the new group steps down once that is committed.
-  if (!isVoter(membership, core.id)) {
-    becomeFollower(core, core.term, NOBODY);
-    return;
-  }
   const members = new Set(membersOf(membership));
   for (const peer of progress.keys()) if (!members.has(peer)) progress.delete(peer);
   for (const peer of members) {
@@ -56,7 +52,7 @@ function adoptAsLeader(core: CoreState): void {
     if (known === undefined) addProgress(core, peer);
     else known.learner = isLearner(membership, peer);
   }
-  assert(progress.has(core.id), 'a leader is a member');
   if (transferee !== NOBODY && !isVoter(membership, transferee)) abortTransfer(core);
   requorum(core);
+  if (isRetiring(core)) broadcastHeartbeat(core);
 }

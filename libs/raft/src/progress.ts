@@ -28,6 +28,11 @@ export class Progress {
   sentCommit: LogIndex = 0;
   /** The last heartbeat round it answered. */
   ackedRound = 0;
+  /** The last heartbeat round sent to it, and the commit index that went with the first heartbeat of it. */
+  sentRound = -1;
+  sentRoundCommit: LogIndex = 0;
+  /** It knows that everything up to here is committed. */
+  knownCommit: LogIndex = 0;
   /** When it last said anything, in the leader's ticks. */
   heardAt: number;
   /** When `match` last moved, in the leader's ticks. */

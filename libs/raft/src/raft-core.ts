@@ -28,6 +28,7 @@ import {
   replyToAppend,
   sendAppends,
 } from './replication.ts';
+import { isRetiring, retireWhenKnown } from './retirement.ts';
 import { becomeFollower } from './roles.ts';
 import { handleSnapshot, reportSnapshot, reportUnreachable, snapshotFailed, snapshotInstalled } from './snapshots.ts';
 import { isSoundMessage } from './sound-message.ts';
@@ -149,7 +150,8 @@ class RaftCore implements Raft {
       case 'append-reply':
         return core.role === 'leader' ? handleAppendReply(core, message) : undefined;
       case 'heartbeat-reply':
-        return core.role === 'leader' ? handleHeartbeatReply(core, message) : undefined;
+        if (core.role === 'leader') handleHeartbeatReply(core, message);
+        return retireWhenKnown(core);
       case 'read-index':
         return handleReadIndex(core, message);
       case 'read-index-reply':
@@ -181,7 +183,7 @@ class RaftCore implements Raft {
     const core = this.#core;
     assert(data.length > 0, 'a proposal holds something');
     if (core.role !== 'leader') return { accepted: false, reason: 'not-leader' };
-    if (core.transferee !== NOBODY) return { accepted: false, reason: 'transferring' };
+    if (core.transferee !== NOBODY || isRetiring(core)) return { accepted: false, reason: 'transferring' };
     const { term } = core;
     const index = core.log.lastIndex + 1;
     const entries = data.map((bytes, at) => ({ kind: 'data' as const, term, index: index + at, data: bytes }));

@@ -121,6 +121,7 @@ export function handleHeartbeatReply(core: CoreState, message: Message & { reado
     progress.poked = true;
     core.sendsDue = true;
   }
+  if (message.round === progress.sentRound) progress.knownCommit = progress.sentRoundCommit;
   if (message.round > progress.ackedRound) {
     progress.ackedRound = message.round;
     confirmReads(core);

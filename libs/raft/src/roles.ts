@@ -56,9 +56,7 @@ export function becomeLeader(core: CoreState): void {
   core.role = 'leader';
   core.leader = core.id;
   for (const peer of membersOf(core.membership)) addProgress(core, peer);
-  const own = core.progress.get(core.id);
-  assert(own !== undefined, 'a leader is a member');
-  own.matched(core.log.stableIndex, core.now);
+  core.progress.get(core.id)?.matched(core.log.stableIndex, core.now);
   // The log may hold a change that is not applied, so none is taken until all of it is.
   core.pendingChangeIndex = core.log.lastIndex;
   appendAsLeader(core, { kind: 'empty', term: core.term, index: core.log.lastIndex + 1 });
