@@ -17,3 +17,4 @@ export * from './define-path.ts';
 export * from './list-response.ts';
 export * from './path-table.ts';
 export * from './token-fields.ts';
+export * from './calculate-ttl.ts';

@@ -6,3 +6,5 @@ export * from './services.ts';
 export * from './tokens.ts';
 export * from './core-context.ts';
 export * from './lockout.ts';
+export * from './lease-ttl.ts';
+export * from './mount-view.ts';

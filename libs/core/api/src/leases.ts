@@ -47,6 +47,8 @@ export interface LeaseManager {
       readonly saltedTokenId: string;
       readonly data: Readonly<Record<string, unknown>>;
       readonly tokenExpiresMs: number;
+      /** The lease of a batch token's secret ends with the token at the latest; a service token's end revokes it. */
+      readonly tokenType?: 'service' | 'batch';
     },
   ): {
     readonly leaseId: string;

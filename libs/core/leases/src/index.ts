@@ -1,1 +1,3 @@
-export {};
+export * from './lease-keys.ts';
+export * from './lease-service.ts';
+export * from './leases.path.ts';

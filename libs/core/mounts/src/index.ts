@@ -2,5 +2,4 @@ export * from './delete-below.ts';
 export * from './mount-record.ts';
 export * from './mount-rules.ts';
 export * from './mount-service.ts';
-export * from './mount-view.ts';
 export * from './off-loop-pool.ts';

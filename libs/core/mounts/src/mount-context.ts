@@ -3,7 +3,7 @@ import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import type { Intents, MountContext, StorageView, SystemView } from '@coffer/sdk';
 import type { Barrier } from '@coffer/barrier';
 import type { Transactor } from '@coffer/storage';
-import { MountView, ReadOnlyMountView } from './mount-view.ts';
+import { MountView, ReadOnlyMountView } from '@coffer/core-api';
 import { storagePrefixOf } from './mount-record.ts';
 import type { OffLoop } from './off-loop-pool.ts';
 import type { MountEntry } from '@coffer/core-api';

@@ -10,7 +10,7 @@ import { mountContext } from './mount-context.ts';
 import { deleteBelow } from './delete-below.ts';
 import { MOUNT_RECORDS, MOVE_RECORDS, NO_TUNING, mountRecordKey, prefixOf, storagePrefixOf } from './mount-record.ts';
 import { checkTuning, cleanMountPath, refuseOverlap, refuseProtected } from './mount-rules.ts';
-import { parseFrozen } from './mount-view.ts';
+import { parseFrozen } from '@coffer/core-api';
 import type { OffLoop } from './off-loop-pool.ts';
 import { MountRollback } from './rollback.ts';
 

@@ -4,7 +4,7 @@ import { RequestError } from '@coffer/sdk';
 import type { Caller, LoginAuth, Request, Response } from '@coffer/sdk';
 import type { CoreRequestContext, LiveMount, TokenEntry } from '@coffer/core-api';
 import type { Transaction } from '@coffer/storage';
-import { MountView } from '@coffer/core-mounts';
+import { MountView } from '@coffer/core-api';
 import type { Outcome } from '../outcome.ts';
 import type { CoreServices } from '../node-status.ts';
 import type { Run } from '../run.ts';
