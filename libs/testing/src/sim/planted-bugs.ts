@@ -189,14 +189,19 @@ function figureEight(plan: FaultPlan): FaultPlan {
     voters: 3,
     learners: 0,
     raft: { ...plan.raft, electionTicks: 5, heartbeatTicks: 1, appendBytesMax: 1, inflightMax: 1 },
-    network: { ...plan.network, delayMax: 150, slowPerMille: 0, lossPerMille: 300 },
+    network: { ...plan.network, delayMax: 150, slowPerMille: 0, lossPerMille: 100 },
     disk: { ...plan.disk, syncMax: 5 },
     applyDelayMax: 0,
-    clock: { driftPerCent: 40, pauseMean: 300, pauseMax: 1000 },
+    clock: { driftPerCent: 40, pauseMean: 500, pauseMax: 1500 },
     crash: { mean: 1000, downMax: 100 },
-    partition: { ...plan.partition, mean: 300, lengthMax: 800 },
+    partition: { mean: 800, lengthMax: 2500, asymmetric: true },
     clients: { ...plan.clients, count: 10, readPerMille: 0, thinkMax: 200, toLeaderPerMille: 900 },
   };
+}
+
+/** Elections with crashes among them. */
+function votesAndCrashes(plan: FaultPlan): FaultPlan {
+  return { ...plan, voters: 3, crash: { mean: 300, downMax: 50 }, campaignMean: 200 };
 }
 
 function around(decorate: Decorate, adjustPlan?: (plan: FaultPlan) => FaultPlan): PlantedBug['plant'] {
@@ -215,6 +220,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     plant: (createRaft) => ({
       createRaft: (config, restored, log) =>
         createRaft(config, { ...restored, hardState: { ...restored.hardState, vote: 0 } }, log),
+      adjustPlan: votesAndCrashes,
     }),
   },
   {

@@ -20,7 +20,10 @@ describe('the seeded random', () => {
     }
     for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(150);
     expect(new Set(Array.from({ length: 100 }, () => random.between(2, 4)))).toEqual(new Set([2, 3, 4]));
-    expect(() => random.below(0)).toThrow('below 1 to 2^32');
+    expect(() => random.below(0)).toThrow('below a positive safe integer');
+    const wide = Array.from({ length: 100 }, () => random.below(2 ** 40));
+    expect(Math.max(...wide)).toBeGreaterThan(2 ** 39);
+    expect(Math.max(...wide)).toBeLessThan(2 ** 40);
   });
 
   it('forks generators that do not disturb each other', () => {

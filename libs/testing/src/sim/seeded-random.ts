@@ -18,12 +18,15 @@ export class SeededRandom implements Random {
   }
 
   below(below: number): number {
-    assert(below > 0 && below <= 2 ** 32, 'a random number is below 1 to 2^32');
+    assert(below > 0 && below <= Number.MAX_SAFE_INTEGER, 'a random number is below a positive safe integer');
+    const wide = below > 2 ** 32;
+    const range = wide ? 2 ** 53 : 2 ** 32;
     // Without the tail of the range that does not divide evenly, so without bias.
-    const limit = 2 ** 32 - (2 ** 32 % below);
-    let drawn = this.#next();
-    while (drawn >= limit) drawn = this.#next();
-    return drawn % below;
+    const limit = range - (range % below);
+    for (;;) {
+      const drawn = wide ? (this.#next() >>> 11) * 2 ** 32 + this.#next() : this.#next();
+      if (drawn < limit) return drawn % below;
+    }
   }
 
   /** A whole number from `least` to `most`, both possible. */

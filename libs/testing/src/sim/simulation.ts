@@ -81,9 +81,8 @@ const CHECK_STEPS_MAX = 300_000;
  */
 export function simulate(seed: number, setup: SimulationSetup): SimulationReport {
   const steps = setup.steps ?? STEPS_DEFAULT;
-  const simulation = new Simulation(seed, setup);
   try {
-    return simulation.run(seed, steps);
+    return new Simulation(seed, setup).run(seed, steps);
   } catch (cause) {
     if (cause instanceof Violation) throw new SimulationFailure(seed, steps, cause.invariant, cause.message, cause);
     const text = cause instanceof Error ? `${cause.name}: ${cause.message}` : 'something that is no error was thrown';
