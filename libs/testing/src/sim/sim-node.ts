@@ -1,5 +1,5 @@
 import { assert } from '@coffer/kernel';
-import type { CreateRaft, Entry, LogIndex, Message, PeerId, Raft, RaftStatus, Ready, Term } from 'raft-ts';
+import type { CreateRaft, Entry, LogIndex, Message, PeerId, Raft, RaftStatus, Ready } from 'raft-ts';
 import type { EventQueue } from './event-queue.ts';
 import { UNITS_PER_TICK } from './event-queue.ts';
 import type { FaultPlan } from './fault-plan.ts';
@@ -11,7 +11,7 @@ import type { SeededRandom } from './seeded-random.ts';
 import type { Batch, DiskImage, SimDisk } from './sim-disk.ts';
 import type { Packet, SimNetwork } from './sim-network.ts';
 import { Violation } from './violation.ts';
-import type { Witness } from './witness.ts';
+import type { Observed, Witness } from './witness.ts';
 
 /** What a node runs in. */
 export interface NodeWorld {
@@ -59,10 +59,6 @@ export class SimNode {
   /** The state in memory, or on the disk of a node that is down. */
   machine(): MachineState {
     return this.#life?.machine ?? this.#contents.machine;
-  }
-
-  logTerm(index: LogIndex): Term | undefined {
-    return this.#life?.disk.term(index);
   }
 
   start(): void {
@@ -191,8 +187,8 @@ export class SimNode {
     this.#pump(life);
   }
 
-  #observed(life: NodeLife): { id: PeerId; logTerm: (index: LogIndex) => Term | undefined } {
-    return { id: this.id, logTerm: (index) => life.disk.term(index) };
+  #observed({ disk }: NodeLife): Observed {
+    return { id: this.id, logTerm: (index) => disk.term(index), firstIndex: () => disk.firstIndex() };
   }
 
   #pump(life: NodeLife): void {

@@ -42,7 +42,7 @@ function scene(): { witness: Witness; logs: Entry[][]; node: (id: number) => Obs
     new DiskImage({ term: 1, vote: 0, commit: 0 }, BLANK_STATE, { index: 0, term: 0 }, logs[id] ?? []);
   const witness = new Witness(image);
   witness.bootstrapped(BLANK_STATE);
-  const node = (id: number): Observed => ({ id, logTerm: (index) => image(id).term(index) });
+  const node = (id: number): Observed => ({ id, logTerm: (index) => image(id).term(index), firstIndex: () => 1 });
   return { witness, logs, node };
 }
 
@@ -109,6 +109,8 @@ describe('the witness', () => {
     witness.readied(node(2), leads(4));
     logs[2] = [entry(1, 1)];
     expect(() => witness.readied(node(2), leads(5))).toThrow(/^leader completeness/);
+    // Compacted, it is part of the state.
+    witness.readied({ ...node(2), firstIndex: () => 2 }, leads(5));
   });
 
   it('compares what nodes applied', () => {

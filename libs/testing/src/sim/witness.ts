@@ -8,6 +8,8 @@ import type { DiskImage } from './sim-disk.ts';
 export interface Observed {
   readonly id: PeerId;
   readonly logTerm: (index: LogIndex) => Term | undefined;
+  /** The first index that its log keeps. */
+  readonly firstIndex: () => LogIndex;
 }
 
 interface Seen {
@@ -176,10 +178,10 @@ export class Witness {
     for (let index = this.#appliedMax; index > 0; index -= 1) {
       const committed = this.#applied.get(index);
       if (committed === undefined || committed.knownIn >= term) continue;
+      // What is before the log went into its state, which is checked when applied or installed.
+      if (index < Math.min(first, node.firstIndex())) return;
       const has = index >= first ? ready.entries[index - first]?.term : node.logTerm(index);
       if (has === committed.term) return;
-      // What is before the log went into its state, which is checked when applied or installed.
-      if (has === undefined && index < first && node.logTerm(index + 1) !== undefined) return;
       throw new Violation('leader completeness', `node ${node.id} leads term ${term} without the entry ${index}`);
     }
   }
