@@ -104,7 +104,10 @@ export function handleVote(core: CoreState, message: Message & { readonly kind: 
  * takes to tell (thesis, section 4.2.2: servers outside of their latest configuration still start elections).
  */
 function helpOut(core: CoreState): void {
-  if (core.leader === NOBODY && core.role === 'follower' && !core.promotable) attempt(core, false);
+  // Our leader, if any, is silent, or the question would have been ignored. An attempt of our own may yet succeed, but
+  // what it sent may also be lost, and nothing else ends it.
+  const trying = core.role !== 'follower' && core.electionElapsed < core.electionTimeout;
+  if (core.role !== 'leader' && !core.promotable && !trying) attempt(core, false);
 }
 
 export function handleVoteReply(
