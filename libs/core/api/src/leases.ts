@@ -71,7 +71,8 @@ export interface LeaseManager {
       readonly previousExpiresMs?: number;
     },
   ): string;
-  dropToken(tx: Transaction, path: string, saltedTokenId: string, expiresMs: number): void;
+  /** Removes the lease of a token that goes, wherever it stands in the index. */
+  dropToken(tx: Transaction, namespace: NamespaceRef, path: string, saltedTokenId: string): MaybePromise<void>;
   get(namespace: NamespaceRef, id: string): MaybePromise<LeaseEntry | undefined>;
   renew(
     namespace: NamespaceRef,

@@ -1,182 +1,189 @@
-import { assert } from '@coffer/kernel';
-import type { CancelTimer, Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
-import { RequestError, badRequest, calculateTtl } from '@coffer/sdk';
-import type { NamespaceRef, SecretGrant } from '@coffer/sdk';
-import type { LeaseEntry, LeaseManager, LiveMount, Router } from '@coffer/core-api';
-import type { AppliedBatch, ParsingBackend, Transaction, Transactor } from '@coffer/storage';
+import { isPromise, whenReady } from '@coffer/kernel';
+import type { Clock, Log, MaybePromise, Startable } from '@coffer/kernel';
+import { ROOT_NAMESPACE, RequestError, badRequest } from '@coffer/sdk';
+import type { NamespaceRef } from '@coffer/sdk';
+import { decideTtl } from '@coffer/core-api';
+import type { LeaseEntry, LeaseManager, LiveMount } from '@coffer/core-api';
+import { StorageError } from '@coffer/storage';
+import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
+import { DueQueue } from './due-queue.ts';
+import { deleteLease, putLease } from './lease-writer.ts';
 import {
-  DUE,
-  DUE_RANGE,
+  EMPTY,
+  ID_KEYS,
+  IRREVOCABLE_KEYS,
+  TOKEN_KEYS,
   dueKey,
-  dueUntil,
+  encodeLease,
+  endOf,
   idKey,
-  parseDueKey,
-  parseReference,
-  tokenKey,
-  tokenPrefix,
-} from './lease-keys.ts';
-import { renewSecret, revokeSecret } from './secret-lease.ts';
+  leaseNameOf,
+  parseLease,
+} from './records.ts';
+import type { LeaseName, StoredLease } from './records.ts';
+import { renewSecret, revokeSecret } from './secret-calls.ts';
+import type { SecretCallDeps } from './secret-calls.ts';
 
-export interface LeaseServiceDeps {
-  readonly backend: ParsingBackend;
+export interface LeaseServiceDeps extends SecretCallDeps {
   readonly transactor: Transactor;
-  readonly router: () => Router;
+  readonly backend: ParsingBackend;
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Log;
-  readonly systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number };
-  /** Ends a token whose lease is due or revoked. */
+  /** What ends with the lease of a token (`TokenStore.revokeTree`). */
   readonly endToken: (saltedTokenId: string) => Promise<void>;
 }
 
-/** So many due leases are looked at together, and so many revoked at a time. */
-const DUE_PER_ROUND = 256;
-const REVOKED_AT_ONCE = 32;
-/** Attempts to revoke before a lease is given up as irrevocable, and the wait after the first, in milliseconds. */
+type Lease = Parameters<LeaseManager['registerToken']>[1];
+type Origin = Parameters<LeaseManager['registerSecret']>[2];
+type Renewed = Awaited<ReturnType<LeaseManager['renew']>>;
+
+/** After so many failed attempts a lease is irrevocable: it waits for an operator. */
 const ATTEMPTS_MAX = 6;
-const RETRY_MS = 10_000;
-/** The clock may jump: the next round is never further away than this, in milliseconds. */
-const ROUND_MS_MAX = 60_000;
+const FIRST_RETRY_MS = 10_000;
+const ID_CHARACTERS = 24;
+const BATCH = 64;
+const CONCURRENT_MAX = 16;
+/** Of an engine's failure, what is kept with the lease. */
+const ERROR_TEXT_MAX = 512;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-const parseLease = (bytes: Uint8Array): LeaseEntry => Object.freeze(JSON.parse(decoder.decode(bytes)) as LeaseEntry);
-
-/** Leases of secrets and tokens; see `LeaseManager`. The state is all in the store: a node that takes over loads nothing. */
+/** Leases of secrets and tokens, found by their due time. See `LeaseManager`. */
 export class LeaseService implements LeaseManager, Startable {
   readonly name = 'leases';
   readonly needs: readonly string[] = ['mounts'];
   readonly #deps: LeaseServiceDeps;
+  readonly #due: DueQueue;
   #unsubscribe: (() => void) | undefined;
-  #active = false;
-  #cancel: CancelTimer | undefined;
-  #wakeMs = Number.POSITIVE_INFINITY;
-  #underWay = false;
 
   constructor(deps: LeaseServiceDeps) {
     this.#deps = deps;
+    this.#due = new DueQueue({
+      reader: deps.backend,
+      clock: deps.clock,
+      log: deps.log,
+      settle: (name, dueMs) => this.#settle(name, dueMs),
+    });
   }
 
   start(): void {
-    this.#unsubscribe = this.#deps.backend.subscribe((batch) => this.#applied(batch));
+    this.#unsubscribe = this.#deps.backend.subscribe((batch) => this.#due.applied(batch));
+  }
+
+  /** On becoming active: begins, in the background, to deal with what is due. */
+  activate(): void {
+    this.#due.start();
+  }
+
+  deactivate(): void {
+    this.#due.stop();
   }
 
   stop(): void {
     this.deactivate();
     this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
   }
 
-  /** On becoming active: what is due is revoked from now on, in the background. */
-  activate(): void {
-    this.#active = true;
-    this.#wakeAt(this.#deps.clock.nowMs());
-  }
-
-  deactivate(): void {
-    this.#active = false;
-    this.#cancel?.();
-    this.#wakeMs = Number.POSITIVE_INFINITY;
-  }
-
-  registerSecret(
-    tx: Transaction,
-    grant: SecretGrant,
-    from: Parameters<LeaseManager['registerSecret']>[2],
-  ): ReturnType<LeaseManager['registerSecret']> {
-    const { clock, random } = this.#deps;
-    const nowMs = clock.nowMs();
-    const limits = this.#limitsOf(from.mountAccessor);
-    const { ttlSeconds: wanted, warnings } = calculateTtl({
-      incrementSeconds: 0,
-      ttlSeconds: grant.ttlSeconds,
-      maxTtlSeconds: grant.maxTtlSeconds,
-      explicitMaxTtlSeconds: 0,
-      periodSeconds: 0,
-      system: limits,
-      issuedMs: nowMs,
-      nowMs,
+  registerSecret: LeaseManager['registerSecret'] = (tx, grant, from) => {
+    const issuedMs = this.#deps.clock.nowMs();
+    const mount = this.#deps.router().byAccessor(from.mountAccessor);
+    if (!mount) throw new RequestError('internal', 'the mount of the lease is gone');
+    const decided = decideTtl({
+      ...limitsOf(mount),
+      wantedTtlSeconds: grant.ttlSeconds,
+      wantedMaxTtlSeconds: grant.maxTtlSeconds,
+      issuedMs,
+      nowMs: issuedMs,
     });
-    // Nothing outlives the token it was given to.
-    const ttlSeconds =
-      from.tokenExpiresMs > 0
-        ? Math.min(wanted, Math.max(1, Math.floor((from.tokenExpiresMs - nowMs) / 1000)))
-        : wanted;
-    const id = `${from.path}/${random.base62(24)}`;
-    this.#put(tx, {
+    const ttlSeconds = withinBatchToken(decided.ttlSeconds ?? 0, from, issuedMs);
+    if (ttlSeconds <= 0) throw badRequest('the token ends before a lease could begin');
+    const id = `${from.path.replace(/\/+$/, '')}/${this.#deps.random.base62(ID_CHARACTERS)}`;
+    const expiresMs = issuedMs + ttlSeconds * 1000;
+    putLease(tx, {
       id,
       namespace: from.namespace,
       mountAccessor: from.mountAccessor,
       path: from.path,
       saltedTokenId: from.saltedTokenId,
-      issuedMs: nowMs,
+      issuedMs,
       lastRenewedMs: 0,
-      expiresMs: nowMs + ttlSeconds * 1000,
+      expiresMs,
+      dueMs: expiresMs,
       renewable: grant.renewable,
-      ttlSeconds: grant.ttlSeconds,
+      ttlSeconds,
       maxTtlSeconds: grant.maxTtlSeconds,
       secret: { type: grant.type, internal: grant.internal, data: from.data },
     });
-    return { leaseId: id, ttlSeconds, renewable: grant.renewable, warnings };
-  }
+    return { leaseId: id, ttlSeconds, renewable: grant.renewable, warnings: decided.warnings };
+  };
 
-  registerToken(tx: Transaction, lease: Parameters<LeaseManager['registerToken']>[1]): string {
+  registerToken(tx: Transaction, lease: Lease): string {
     const id = tokenLeaseId(lease.path, lease.saltedTokenId);
-    if (lease.previousExpiresMs) tx.delete(dueKey(lease.previousExpiresMs, lease.namespace.id, id));
-    this.#put(tx, {
+    const { previousExpiresMs } = lease;
+    if (previousExpiresMs !== undefined && previousExpiresMs > 0 && previousExpiresMs !== lease.expiresMs)
+      tx.delete(dueKey(previousExpiresMs, lease.namespace.id, id));
+    const stored: StoredLease = {
       id,
       namespace: lease.namespace,
       mountAccessor: lease.mountAccessor,
       path: lease.path,
       saltedTokenId: lease.saltedTokenId,
       issuedMs: lease.issuedMs,
-      lastRenewedMs: lease.previousExpiresMs ? this.#deps.clock.nowMs() : 0,
+      lastRenewedMs: previousExpiresMs === undefined ? 0 : this.#deps.clock.nowMs(),
       expiresMs: lease.expiresMs,
+      dueMs: lease.expiresMs,
       renewable: lease.renewable,
       ttlSeconds: lease.ttlSeconds,
       maxTtlSeconds: 0,
-    });
+    };
+    tx.put(idKey(lease.namespace.id, id), encodeLease(stored));
+    if (stored.dueMs > 0) tx.put(dueKey(stored.dueMs, lease.namespace.id, id), EMPTY);
     return id;
   }
 
-  dropToken(
-    tx: Transaction,
-    path: string,
-    saltedTokenId: string,
-    expiresMs: number,
-    namespace: NamespaceRef = { id: 'root', path: '' },
-  ): void {
-    const id = tokenLeaseId(path, saltedTokenId);
-    tx.delete(idKey(namespace, id));
-    if (expiresMs > 0) tx.delete(dueKey(expiresMs, namespace.id, id));
+  dropToken(tx: Transaction, namespace: NamespaceRef, path: string, saltedTokenId: string): MaybePromise<void> {
+    // The lease may have been moved in the index (a failed attempt, a revocation under way): it says where it is.
+    const key = idKey(namespace.id, tokenLeaseId(path, saltedTokenId));
+    return whenReady(tx.getParsed(key, parseLease), (lease) => {
+      if (lease) deleteLease(tx, lease);
+    });
   }
 
   get(namespace: NamespaceRef, id: string): MaybePromise<LeaseEntry | undefined> {
-    return this.#deps.backend.getParsed(idKey(namespace, id), parseLease);
+    return this.#deps.backend.getParsed(idKey(namespace.id, id), parseLease);
   }
 
-  async renew(namespace: NamespaceRef, id: string, incrementSeconds: number): ReturnType<LeaseManager['renew']> {
+  list(namespace: NamespaceRef, prefix: string): MaybePromise<readonly string[]> {
+    return this.#deps.backend.list(idKey(namespace.id, prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`));
+  }
+
+  renew(namespace: NamespaceRef, id: string, incrementSeconds: number): Promise<Renewed> {
     return this.#deps.transactor.run(async (tx) => {
-      const lease = await tx.getParsed(idKey(namespace, id), parseLease);
-      if (!lease || this.#isPast(lease)) throw badRequest('lease not found');
-      if (!lease.secret) throw badRequest('tokens cannot be renewed through this endpoint');
-      if (!lease.renewable) throw badRequest('lease is not renewable');
-      const terms = await renewSecret(this.#mountOf(lease), lease, tx, incrementSeconds, this.#deps.clock);
+      const lease = await tx.getParsed(idKey(namespace.id, id), parseLease);
       const nowMs = this.#deps.clock.nowMs();
-      const { ttlSeconds, warnings } = calculateTtl({
+      if (!lease) throw badRequest('lease not found');
+      if (!lease.secret) throw badRequest('tokens cannot be renewed through this endpoint');
+      if (lease.expiresMs > 0 && lease.expiresMs <= nowMs) throw badRequest('lease expired');
+      if (!lease.renewable) throw badRequest('lease is not renewable');
+      const { terms, mount } = await renewSecret(this.#deps, tx, lease, incrementSeconds);
+      const decided = decideTtl({
+        ...limitsOf(mount),
         incrementSeconds,
-        ttlSeconds: terms.ttlSeconds || lease.ttlSeconds,
-        maxTtlSeconds: terms.maxTtlSeconds ?? lease.maxTtlSeconds,
-        explicitMaxTtlSeconds: 0,
-        periodSeconds: 0,
-        system: this.#limitsOf(lease.mountAccessor),
+        wantedTtlSeconds: terms.ttlSeconds,
+        wantedMaxTtlSeconds: terms.maxTtlSeconds ?? lease.maxTtlSeconds,
         issuedMs: lease.issuedMs,
         nowMs,
       });
-      if (ttlSeconds <= 0) throw badRequest('past the max TTL, cannot renew');
-      tx.delete(dueKey(lease.expiresMs, namespace.id, id));
-      this.#put(tx, { ...lease, expiresMs: nowMs + ttlSeconds * 1000, lastRenewedMs: nowMs });
-      return { leaseId: id, ttlSeconds, renewable: true, warnings, ...(terms.data ? { data: terms.data } : {}) };
+      if (decided.ttlSeconds === undefined) throw badRequest('past the max TTL, cannot renew');
+      const { ttlSeconds } = decided;
+      const expiresMs = nowMs + ttlSeconds * 1000;
+      putLease(tx, { ...lease, lastRenewedMs: nowMs, ttlSeconds, expiresMs, dueMs: expiresMs }, lease);
+      return {
+        leaseId: id,
+        ttlSeconds,
+        renewable: lease.renewable,
+        ...(terms.data ? { data: terms.data } : {}),
+        warnings: decided.warnings,
+      };
     });
   }
 
@@ -185,10 +192,9 @@ export class LeaseService implements LeaseManager, Startable {
     id: string,
     options: { readonly sync: boolean; readonly force?: boolean },
   ): Promise<void> {
-    const lease = await this.get(namespace, id);
-    if (!lease) return;
-    if (options.sync || options.force) await this.#revokeNow(lease, options.force ?? false);
-    else await this.#makeDue([lease]);
+    const name = { namespaceId: namespace.id, id };
+    if (options.sync) await this.#revokeNow(name, options.force ?? false);
+    else await this.#makeDue([name]);
   }
 
   async revokePrefix(
@@ -196,207 +202,211 @@ export class LeaseService implements LeaseManager, Startable {
     prefix: string,
     options: { readonly sync: boolean; readonly force: boolean },
   ): Promise<void> {
-    const from = idKey(namespace, prefix.replace(/\/*$/, '/'));
-    for (;;) {
-      const keys = await this.#deps.backend.keys({ from, to: `${from}\u{10ffff}`, limit: DUE_PER_ROUND });
-      const found = await Promise.all(keys.map((key) => this.#deps.backend.getParsed(key, parseLease)));
-      const leases = found.filter((lease) => lease !== undefined);
-      if (!options.sync && !options.force) {
-        await this.#makeDue(
-          leases.filter((lease) => lease.expiresMs === 0 || lease.expiresMs > this.#deps.clock.nowMs()),
-        );
-        return;
-      }
-      await inBatches(leases, (lease) => this.#revokeNow(lease, options.force));
-      if (keys.length < DUE_PER_ROUND) return;
-    }
+    if (!prefix.endsWith('/') && (await this.get(namespace, prefix))) await this.revoke(namespace, prefix, options);
+    const below = idKey(namespace.id, prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`);
+    const naming = `${ID_KEYS}${namespace.id}/`;
+    await this.#inPages(below, async (keys) => {
+      const names = keys.map((key) => ({ namespaceId: namespace.id, id: key.slice(naming.length) }));
+      if (options.sync) await inParallel(names, (name) => this.#revokeNow(name, options.force));
+      else await this.#makeDue(names);
+    });
   }
 
   async revokeByToken(saltedTokenId: string): Promise<void> {
-    const from = tokenPrefix(saltedTokenId);
-    const keys = await this.#deps.backend.keys({ from, to: `${from}\u{10ffff}` });
-    const leases = await Promise.all(
-      keys.map((key) => {
-        const { namespaceId, id } = parseReference(key.slice(from.length));
-        return this.get({ id: namespaceId, path: '' }, id);
-      }),
-    );
-    await this.#makeDue(leases.filter((lease) => lease !== undefined));
-  }
-
-  list(namespace: NamespaceRef, prefix: string): MaybePromise<readonly string[]> {
-    const folder = prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
-    return this.#deps.backend.list(idKey(namespace, folder));
+    const prefix = `${TOKEN_KEYS}${saltedTokenId}/`;
+    await this.#inPages(prefix, (keys) => this.#makeDue(keys.map((key) => leaseNameOf(key, prefix))));
   }
 
   /** Leases that could not be revoked and are tried no more. */
-  async irrevocable(limit: number): Promise<readonly LeaseEntry[]> {
-    const from = idKey({ id: 'root', path: '' }, '');
-    const found: LeaseEntry[] = [];
-    let at = from;
-    for (;;) {
-      const keys: string[] = await this.#deps.backend.keys({ from: at, to: `${from}\u{10ffff}`, limit: 1000 });
-      for (const key of keys) {
-        const lease = await this.#deps.backend.getParsed(key, parseLease);
-        if (lease?.irrevocable) found.push(lease);
-        if (found.length >= limit) return found;
-      }
-      const last = keys.at(-1);
-      if (keys.length < 1000 || last === undefined) return found;
-      at = `${last}\u0001`;
-    }
-  }
-
-  #put(tx: Transaction, lease: LeaseEntry): void {
-    tx.put(idKey(lease.namespace, lease.id), encoder.encode(JSON.stringify(lease)));
-    if (lease.expiresMs > 0 && !lease.irrevocable)
-      tx.put(dueKey(lease.expiresMs, lease.namespace.id, lease.id), new Uint8Array(0));
-    if (lease.secret && lease.saltedTokenId !== '')
-      tx.put(tokenKey(lease.saltedTokenId, lease.namespace.id, lease.id), new Uint8Array(0));
-  }
-
-  #drop(tx: Transaction, lease: LeaseEntry): void {
-    tx.delete(idKey(lease.namespace, lease.id));
-    if (lease.expiresMs > 0) tx.delete(dueKey(lease.expiresMs, lease.namespace.id, lease.id));
-    if (lease.secret && lease.saltedTokenId !== '')
-      tx.delete(tokenKey(lease.saltedTokenId, lease.namespace.id, lease.id));
-  }
-
-  #isPast(lease: LeaseEntry): boolean {
-    return lease.expiresMs > 0 && lease.expiresMs <= this.#deps.clock.nowMs();
-  }
-
-  /** From now on these are due: what is stored is enough for another node to go on with it. */
-  async #makeDue(leases: readonly LeaseEntry[]): Promise<void> {
-    if (leases.length === 0) return;
-    const nowMs = this.#deps.clock.nowMs();
-    await this.#deps.transactor.run((tx) => {
-      for (const lease of leases) {
-        if (lease.expiresMs > 0) tx.delete(dueKey(lease.expiresMs, lease.namespace.id, lease.id));
-        this.#put(tx, { ...lease, expiresMs: nowMs, irrevocable: false, revokeAttempts: 0 });
-      }
+  async irrevocable(limit: number, namespace: NamespaceRef = ROOT_NAMESPACE): Promise<readonly LeaseEntry[]> {
+    const prefix = `${IRREVOCABLE_KEYS}${namespace.id}/`;
+    const keys = await this.#deps.backend.keys({
+      from: prefix,
+      to: endOf(prefix),
+      ...(Number.isFinite(limit) ? { limit } : {}),
     });
-    this.#wakeAt(nowMs);
+    const leases: LeaseEntry[] = [];
+    for (const key of keys) {
+      const lease = await this.get(namespace, key.slice(prefix.length));
+      if (lease) leases.push(lease);
+    }
+    return leases;
   }
 
-  async #revokeNow(lease: LeaseEntry, force: boolean): Promise<void> {
-    if (!lease.secret) {
-      await this.#deps.endToken(lease.saltedTokenId);
-      // The token may be gone already: its lease must not stay behind.
-      await this.#deps.transactor.run((tx) => this.#drop(tx, lease));
-      return;
-    }
-    try {
+  /** How many leases there are; reads index keys only, page by page. */
+  async count(namespace: NamespaceRef, kind: 'all' | 'irrevocable'): Promise<number> {
+    let count = 0;
+    const prefix = `${kind === 'all' ? ID_KEYS : IRREVOCABLE_KEYS}${namespace.id}/`;
+    await this.#inPages(prefix, (keys) => {
+      count += keys.length;
+      return Promise.resolve();
+    });
+    return count;
+  }
+
+  /** As `tidy`, in the background, and looks for what is due. */
+  tidySoon(): void {
+    this.tidy().then(
+      (count) => {
+        this.#deps.log.info('leases were looked through', { putBack: count });
+        this.#due.look();
+      },
+      (error: unknown) => this.#deps.log.warn('leases could not be looked through', { error }),
+    );
+  }
+
+  /** Puts back what fell out of the index of due times. @returns how many leases */
+  async tidy(): Promise<number> {
+    let revived = 0;
+    await this.#inPages(ID_KEYS, async (keys) => {
+      revived += await this.#deps.transactor.run(async (tx) => {
+        let count = 0;
+        for (const key of keys) {
+          const lease = await tx.getParsed(key, parseLease);
+          if (!lease || lease.dueMs === 0) continue;
+          const due = dueKey(lease.dueMs, lease.namespace.id, lease.id);
+          if (lease.irrevocable || (await tx.get(due)) !== undefined) continue;
+          tx.put(due, EMPTY);
+          count += 1;
+        }
+        return count;
+      });
+    });
+    return revived;
+  }
+
+  /** Deals with one lease whose time came. */
+  async #settle(name: LeaseName, dueMs: number): Promise<void> {
+    const lease = await this.#deps.backend.getParsed(idKey(name.namespaceId, name.id), parseLease);
+    if (!lease || lease.dueMs !== dueMs) {
+      // The index is written with the lease: what names none or an earlier time is left over.
       await this.#deps.transactor.run(async (tx) => {
-        await revokeSecret(this.#mountOf(lease), lease, tx, this.#deps.clock);
-        this.#drop(tx, lease);
-      });
-    } catch (error) {
-      if (!force) throw error;
-      this.#deps.log.warn('a lease was dropped although its secret could not be revoked', { lease: lease.id, error });
-      await this.#deps.transactor.run((tx) => this.#drop(tx, lease));
-    }
-  }
-
-  #mountOf(lease: LeaseEntry): LiveMount {
-    const mount = this.#deps.router().byAccessor(lease.mountAccessor);
-    if (!mount) throw new RequestError('internal', 'the mount of the lease is gone');
-    return mount;
-  }
-
-  #limitsOf(mountAccessor: string): { readonly defaultSeconds: number; readonly maxSeconds: number } {
-    const tuning = this.#deps.router().byAccessor(mountAccessor)?.entry.tuning;
-    const { systemTtl } = this.#deps;
-    return {
-      defaultSeconds: tuning?.defaultLeaseTtlSeconds || systemTtl.defaultSeconds,
-      maxSeconds: tuning?.maxLeaseTtlSeconds || systemTtl.maxSeconds,
-    };
-  }
-
-  /** A new lease may be due before the next round. */
-  #applied(batch: AppliedBatch): void {
-    if (!this.#active) return;
-    if (batch.everything) this.#wakeAt(this.#deps.clock.nowMs());
-    for (const key of batch.keys) if (key.startsWith(DUE)) this.#wakeAt(parseDueKey(key).dueMs);
-  }
-
-  #wakeAt(dueMs: number): void {
-    if (!this.#active || dueMs >= this.#wakeMs) return;
-    this.#cancel?.();
-    this.#wakeMs = dueMs;
-    const { clock } = this.#deps;
-    this.#cancel = clock.after(Math.min(ROUND_MS_MAX, Math.max(0, dueMs - clock.nowMs())), () => {
-      this.#wakeMs = Number.POSITIVE_INFINITY;
-      void this.round();
-    });
-  }
-
-  /** Revokes what is due, then waits for what is due next. */
-  async round(): Promise<void> {
-    if (this.#underWay || !this.#active) return;
-    this.#underWay = true;
-    let nextMs = this.#deps.clock.nowMs() + ROUND_MS_MAX;
-    try {
-      const { backend, clock } = this.#deps;
-      while (this.#active) {
-        const due = await backend.keys({ ...dueUntil(clock.nowMs()), limit: DUE_PER_ROUND });
-        if (due.length === 0) break;
-        await inBatches(due, (key) => this.#revokeDue(key));
-      }
-      const [first] = await backend.keys({ ...DUE_RANGE, limit: 1 });
-      if (first !== undefined) nextMs = Math.min(nextMs, parseDueKey(first).dueMs);
-    } catch (error) {
-      this.#deps.log.warn('a round of lease revocation ended early; the next one goes on', { error });
-      nextMs = this.#deps.clock.nowMs() + 1000;
-    } finally {
-      this.#underWay = false;
-      this.#wakeAt(nextMs);
-    }
-  }
-
-  async #revokeDue(key: string): Promise<void> {
-    const { namespaceId, id } = parseDueKey(key);
-    const lease = await this.get({ id: namespaceId, path: '' }, id);
-    if (!lease) {
-      await this.#deps.transactor.run((tx) => {
-        tx.delete(key);
+        const current = await tx.getParsed(idKey(name.namespaceId, name.id), parseLease);
+        if (current?.dueMs !== dueMs) tx.delete(dueKey(dueMs, name.namespaceId, name.id));
       });
       return;
     }
     try {
-      await this.#revokeNow(lease, false);
+      await this.#end(name, dueMs);
     } catch (error) {
-      await this.#postpone(lease, error);
+      if (error instanceof StorageError) throw error;
+      await this.#failed(name, error);
     }
   }
 
-  async #postpone(lease: LeaseEntry, error: unknown): Promise<void> {
-    const attempts = (lease.revokeAttempts ?? 0) + 1;
-    const irrevocable = attempts >= ATTEMPTS_MAX;
-    assert(attempts > 0, 'attempts are counted');
-    this.#deps.log.warn(irrevocable ? 'a lease is irrevocable' : 'a lease could not be revoked; it is tried again', {
-      lease: lease.id,
-      attempts,
-      error,
+  /** Revokes a lease, unless it was renewed meanwhile. @param dueMs undefined: whenever it is due */
+  async #end(name: LeaseName, dueMs: number | undefined): Promise<void> {
+    const key = idKey(name.namespaceId, name.id);
+    const token = await this.#deps.transactor.run(async (tx): Promise<string | undefined> => {
+      const lease = await tx.getParsed(key, parseLease);
+      if (!lease || (dueMs !== undefined && lease.dueMs !== dueMs)) return undefined;
+      if (!lease.secret) return lease.saltedTokenId;
+      await revokeSecret(this.#deps, tx, lease);
+      deleteLease(tx, lease);
+      return undefined;
     });
-    const text =
-      error instanceof RequestError
-        ? (error.clientTexts[0] ?? error.code)
-        : error instanceof Error
-          ? error.name
-          : 'unknown';
-    await this.#deps.transactor.run((tx) => {
-      this.#drop(tx, lease);
-      const expiresMs = this.#deps.clock.nowMs() + RETRY_MS * 2 ** attempts;
-      this.#put(tx, { ...lease, expiresMs, irrevocable, revokeAttempts: attempts, revokeError: text });
+    if (token === undefined) return;
+    await this.#deps.endToken(token);
+    // Where the token was gone already, its lease is what is left.
+    await this.#deps.transactor.run(async (tx) => {
+      const lease = await tx.getParsed(key, parseLease);
+      if (lease) deleteLease(tx, lease);
     });
+  }
+
+  async #failed(name: LeaseName, error: unknown): Promise<void> {
+    await this.#deps.transactor.run(async (tx) => {
+      const lease = await tx.getParsed(idKey(name.namespaceId, name.id), parseLease);
+      if (!lease) return;
+      const attempts = (lease.revokeAttempts ?? 0) + 1;
+      const given = attempts >= ATTEMPTS_MAX;
+      const waitMs = FIRST_RETRY_MS * 2 ** (attempts - 1);
+      const text = error instanceof Error ? error.message : 'unknown failure';
+      putLease(
+        tx,
+        {
+          ...lease,
+          revokeAttempts: attempts,
+          revokeError: text.slice(0, ERROR_TEXT_MAX),
+          dueMs: given ? 0 : this.#deps.clock.nowMs() + waitMs,
+          ...(given ? { irrevocable: true } : {}),
+        },
+        lease,
+      );
+    });
+    this.#deps.log.warn('a lease could not be revoked', { lease: name.id, error });
+  }
+
+  async #revokeNow(name: LeaseName, force: boolean): Promise<void> {
+    try {
+      await this.#end(name, undefined);
+    } catch (error) {
+      if (!force || error instanceof StorageError) throw error;
+      this.#deps.log.warn('a lease was dropped though its secret could not be revoked', { lease: name.id, error });
+      await this.#deps.transactor.run(async (tx) => {
+        const lease = await tx.getParsed(idKey(name.namespaceId, name.id), parseLease);
+        if (lease) deleteLease(tx, lease);
+      });
+    }
+  }
+
+  /** From now on they are no good, and revoked as soon as there is room. */
+  #makeDue(names: readonly LeaseName[]): Promise<void> {
+    return this.#deps.transactor.run(async (tx) => {
+      const nowMs = this.#deps.clock.nowMs();
+      for (const name of names) {
+        const lease = await tx.getParsed(idKey(name.namespaceId, name.id), parseLease);
+        if (!lease) continue;
+        const { irrevocable, revokeAttempts, ...rest } = lease;
+        void irrevocable;
+        void revokeAttempts;
+        const expiresMs = lease.expiresMs === 0 ? nowMs : Math.min(lease.expiresMs, nowMs);
+        putLease(tx, { ...rest, expiresMs, dueMs: nowMs }, lease);
+      }
+    });
+  }
+
+  async #inPages(prefix: string, visit: (keys: readonly string[]) => Promise<void>): Promise<void> {
+    const to = endOf(prefix);
+    for (let from = prefix; ;) {
+      const found = this.#deps.backend.keys({ from, to, limit: BATCH });
+      const keys = isPromise(found) ? await found : found;
+      const last = keys.at(-1);
+      if (last === undefined) return;
+      await visit(keys);
+      from = `${last}\u0000`;
+    }
   }
 }
 
 /** A token's own lease. */
-export const tokenLeaseId = (path: string, saltedTokenId: string): string => `${path}/h${saltedTokenId}`;
+export function tokenLeaseId(path: string, saltedTokenId: string): string {
+  return `${path.replace(/\/+$/, '')}/h${saltedTokenId}`;
+}
 
-async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let at = 0; at < items.length; at += REVOKED_AT_ONCE)
-    await Promise.all(items.slice(at, at + REVOKED_AT_ONCE).map(work));
+function limitsOf(mount: LiveMount): { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number } {
+  const { system } = mount.context;
+  return { defaultTtlSeconds: system.defaultLeaseTtlSeconds(), maxTtlSeconds: system.maxLeaseTtlSeconds() };
+}
+
+/** Nobody notices the end of a batch token: what it leased ends with it by itself. */
+function withinBatchToken(ttlSeconds: number, from: Origin, nowMs: number): number {
+  if (from.tokenType !== 'batch' || from.tokenExpiresMs === 0) return ttlSeconds;
+  return Math.min(ttlSeconds, Math.floor((from.tokenExpiresMs - nowMs) / 1000));
+}
+
+async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const waiting = [...items];
+  const failures: unknown[] = [];
+  const worker = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      try {
+        await run(item);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENT_MAX, items.length) }, worker));
+  if (failures.length > 0) throw failures[0];
 }

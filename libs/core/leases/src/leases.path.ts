@@ -177,7 +177,7 @@ export function leasePaths(leases: () => LeaseService): readonly PathDeclaration
       update: {
         summary: 'Tidy',
         handler: (): Response => {
-          void leases().round();
+          leases().tidySoon();
           return {
             status: 202,
             warnings: [

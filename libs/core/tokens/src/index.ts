@@ -1,1 +1,4 @@
-export {};
+export * from './token-auth.ts';
+export * from './token-service.ts';
+export type { CleanUp } from './revocations.ts';
+export type { TidyResult } from './tidy.ts';
