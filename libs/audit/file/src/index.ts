@@ -1,1 +1,3 @@
-export {};
+export * from './file-device.ts';
+export * from './file.audit.ts';
+export * from './file.module.ts';
