@@ -71,7 +71,8 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
       read: {
         summary: 'The seal of this node',
         runs: 'local',
-        handler: () => whenReady(node.sealStatus(), (status): Response => ({ bare: true, data: sealStatusData(node, status) })),
+        handler: () =>
+          whenReady(node.sealStatus(), (status): Response => ({ bare: true, data: sealStatusData(node, status) })),
       },
     }),
     definePath('leader', {
@@ -94,7 +95,12 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
   ];
 }
 
-function healthData(node: NodeOperations, status: SealStatus, standby: boolean, nowMs: number): Record<string, unknown> {
+function healthData(
+  node: NodeOperations,
+  status: SealStatus,
+  standby: boolean,
+  nowMs: number,
+): Record<string, unknown> {
   const identity = status.sealed ? undefined : node.clusterIdentity();
   return {
     initialized: status.initialized,

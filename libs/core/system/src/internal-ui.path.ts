@@ -20,7 +20,11 @@ export function internalUiPaths(deps: InternalUiDeps): readonly PathDeclaration<
     const entry = await deps.tokens().lookup(token);
     return entry && deps.policies().aclFor(entry);
   };
-  const entries = (context: CoreRequestContext, table: 'secret' | 'auth', acl: Acl | undefined): Record<string, unknown> => {
+  const entries = (
+    context: CoreRequestContext,
+    table: 'secret' | 'auth',
+    acl: Acl | undefined,
+  ): Record<string, unknown> => {
     const { namespace } = context.request;
     const shown: Record<string, unknown> = {};
     for (const entry of deps.mounts().list(table, namespace)) {
@@ -54,7 +58,10 @@ export function internalUiPaths(deps: InternalUiDeps): readonly PathDeclaration<
         handler: async (_: unknown, { path }, context): Promise<Response> => {
           const core = coreContext(context);
           const { namespace } = context.request;
-          const refusal = new RequestError('permission-denied', `preflight capability check returned 403, please ensure client's policies grant access to path "${path.replace(/\/*$/, '/')}"`);
+          const refusal = new RequestError(
+            'permission-denied',
+            `preflight capability check returned 403, please ensure client's policies grant access to path "${path.replace(/\/*$/, '/')}"`,
+          );
           const acl = await callerAcl(core);
           const mount = deps.router().mount(namespace, path);
           if (!acl) throw new RequestError('permission-denied');

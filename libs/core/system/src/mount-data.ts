@@ -20,10 +20,10 @@ export function tuningData(entry: MountEntry): Record<string, unknown> {
     ...(tuning.userLockout
       ? {
           user_lockout_config: {
-            lockout_disable: tuning.userLockout.disabled,
-            lockout_threshold: tuning.userLockout.threshold,
-            lockout_duration: tuning.userLockout.durationSeconds,
-            lockout_counter_reset: tuning.userLockout.counterResetSeconds,
+            user_lockout_counter_reset_duration: tuning.userLockout.counterResetSeconds,
+            user_lockout_disable: tuning.userLockout.disabled,
+            user_lockout_duration: tuning.userLockout.durationSeconds,
+            user_lockout_threshold: tuning.userLockout.threshold,
           },
         }
       : {}),
@@ -53,14 +53,24 @@ export function mountData(entry: MountEntry, version: string): Record<string, un
 function ttlOf(value: unknown, which: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (value === 'system' || value === '') return 0;
-  const seconds = typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
-  if (seconds === undefined || seconds < 0) throw badRequest(`unable to parse ${which} TTL of ${String(value)}: invalid duration`);
+  const seconds =
+    typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+  if (seconds === undefined || seconds < 0)
+    throw badRequest(`unable to parse ${which} TTL of ${String(value)}: invalid duration`);
   return Math.trunc(seconds);
 }
 
 function listOf(value: unknown, name: string): readonly string[] | undefined {
   if (value === undefined || value === null) return undefined;
-  const items: readonly unknown[] = typeof value === 'string' ? value.split(',').map((item) => item.trim()).filter((item) => item !== '') : Array.isArray(value) ? value : [Number.NaN];
+  const items: readonly unknown[] =
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((item) => item.trim())
+          .filter((item) => item !== '')
+      : Array.isArray(value)
+        ? value
+        : [Number.NaN];
   if (!items.every((item) => typeof item === 'string')) throw badRequest(`${name} must be a list of strings`);
   return items as readonly string[];
 }
@@ -82,12 +92,14 @@ export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<Mou
   const noCache = sent.force_no_cache;
   const visibility = text('listing_visibility');
   const tokenType = text('token_type');
-  if (tokenType !== undefined && !TOKEN_TYPES.has(tokenType)) throw badRequest(`invalid value for "token_type": ${tokenType}`);
+  if (tokenType !== undefined && !TOKEN_TYPES.has(tokenType))
+    throw badRequest(`invalid value for "token_type": ${tokenType}`);
   const lockout = sent.user_lockout_config;
   return withoutUndefined({
     defaultLeaseTtlSeconds: ttlOf(sent.default_lease_ttl, 'default'),
     maxLeaseTtlSeconds: ttlOf(sent.max_lease_ttl, 'max'),
-    forceNoCache: noCache === undefined || noCache === null ? undefined : noCache === true || noCache === 'true' || noCache === 1,
+    forceNoCache:
+      noCache === undefined || noCache === null ? undefined : noCache === true || noCache === 'true' || noCache === 1,
     listingVisibility: visibility as MountTuning['listingVisibility'],
     auditNonHmacRequestKeys: listOf(sent.audit_non_hmac_request_keys, 'audit_non_hmac_request_keys'),
     auditNonHmacResponseKeys: listOf(sent.audit_non_hmac_response_keys, 'audit_non_hmac_response_keys'),
@@ -99,13 +111,16 @@ export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<Mou
 }
 
 function readLockout(sent: unknown): NonNullable<MountTuning['userLockout']> {
-  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) throw badRequest('user_lockout_config must be a map');
+  if (typeof sent !== 'object' || sent === null || Array.isArray(sent))
+    throw badRequest('user_lockout_config must be a map');
   const fields = sent as Readonly<Record<string, unknown>>;
   const number = (name: string, otherwise: number): number => {
     const value = fields[name];
     if (value === undefined) return otherwise;
-    const seconds = typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
-    if (seconds === undefined || seconds < 0) throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
+    const seconds =
+      typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+    if (seconds === undefined || seconds < 0)
+      throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
     return seconds;
   };
   const disabled = fields.lockout_disable;
@@ -113,7 +128,7 @@ function readLockout(sent: unknown): NonNullable<MountTuning['userLockout']> {
     disabled: disabled === true || disabled === 'true',
     threshold: number('lockout_threshold', 5),
     durationSeconds: number('lockout_duration', 900),
-    counterResetSeconds: number('lockout_counter_reset', 900),
+    counterResetSeconds: number('lockout_counter_reset_duration', number('lockout_counter_reset', 900)),
   };
 }
 

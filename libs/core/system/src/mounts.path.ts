@@ -44,11 +44,15 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
   const noun = table === 'auth' ? 'auth method' : 'secret engine';
   const find = (context: RequestContext, path: string): MountEntry | undefined => {
     const clean = `${path.replace(/^\/+|\/+$/g, '')}/`;
-    return deps.mounts().list(table, context.request.namespace).find((entry) => entry.path === clean);
+    return deps
+      .mounts()
+      .list(table, context.request.namespace)
+      .find((entry) => entry.path === clean);
   };
   const known = (context: RequestContext, path: string): MountEntry => {
     const entry = find(context, path);
-    if (!entry) throw badRequest(`cannot fetch sysview for path "${at === 'auth' ? 'auth/' : ''}${path.replace(/\/*$/, '/')}"`);
+    if (!entry)
+      throw badRequest(`cannot fetch sysview for path "${at === 'auth' ? 'auth/' : ''}${path.replace(/\/*$/, '/')}"`);
     return entry;
   };
   const tuned = (entry: MountEntry): Response => {
@@ -70,7 +74,10 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
         summary: `The ${noun}s`,
         handler: (_: unknown, _fields, context): Response => {
           const entries = deps.mounts().list(table, context.request.namespace);
-          return { alsoAtTopLevel: true, data: Object.fromEntries(entries.map((entry) => [entry.path, mountData(entry, deps.version)])) };
+          return {
+            alsoAtTopLevel: true,
+            data: Object.fromEntries(entries.map((entry) => [entry.path, mountData(entry, deps.version)])),
+          };
         },
       },
     }),
@@ -82,7 +89,10 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
         summary: `One ${noun}`,
         handler: (_: unknown, fields, context): Response => {
           const entry = find(context, fields.path);
-          if (!entry) throw badRequest(`No ${table === 'auth' ? 'auth engine' : 'secret engine mount'} at ${fields.path.replace(/\/*$/, '/')}`);
+          if (!entry)
+            throw badRequest(
+              `No ${table === 'auth' ? 'auth engine' : 'secret engine mount'} at ${fields.path.replace(/\/*$/, '/')}`,
+            );
           return { alsoAtTopLevel: true, data: mountData(entry, deps.version) };
         },
       },
@@ -141,5 +151,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
 function optionsOf(config: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, string>> {
   const options = config?.options;
   if (typeof options !== 'object' || options === null) return {};
-  return Object.fromEntries(Object.entries(options).filter((pair): pair is [string, string] => typeof pair[1] === 'string'));
+  return Object.fromEntries(
+    Object.entries(options).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+  );
 }

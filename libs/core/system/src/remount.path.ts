@@ -4,7 +4,9 @@ import type { MoveEnd, Mounts } from '@coffer/core-api';
 
 function end(namespace: NamespaceRef, text: string): MoveEnd {
   const plain = text.replace(/^\/+/, '');
-  return plain.startsWith('auth/') ? { table: 'auth', namespace, path: plain.slice(5) } : { table: 'secret', namespace, path: plain };
+  return plain.startsWith('auth/')
+    ? { table: 'auth', namespace, path: plain.slice(5) }
+    : { table: 'secret', namespace, path: plain };
 }
 
 /** `sys/remount`: moves a mount with its data; goes on in the background and is asked for by id. */
@@ -35,7 +37,12 @@ export function remountPaths(mounts: () => Mounts): readonly PathDeclaration<unk
         handler: async (_: unknown, { migration_id: id }): Promise<Response | undefined> => {
           const move = await mounts().moveStatus(id);
           if (!move) return undefined;
-          return { data: { migration_id: id, migration_info: { source_mount: move.sourceMount, target_mount: move.targetMount, status: move.status } } };
+          return {
+            data: {
+              migration_id: id,
+              migration_info: { source_mount: move.sourceMount, target_mount: move.targetMount, status: move.status },
+            },
+          };
         },
       },
     }),

@@ -1,0 +1,2 @@
+export * from './locked-users.path.ts';
+export * from './lockout-service.ts';

@@ -1,0 +1,110 @@
+import { BoundedCache } from '@coffer/kernel';
+import type { Clock } from '@coffer/kernel';
+import type { Lockout, MountEntry } from '@coffer/core-api';
+import type { ParsingBackend, Transactor } from '@coffer/storage';
+
+/** Locks, by mount accessor and user: so many milliseconds since 1970 until it ends. */
+const LOCKS = 'core/login-locks/';
+
+/** Vault's defaults. */
+const THRESHOLD = 5;
+const DURATION_SECONDS = 15 * 60;
+const COUNTER_RESET_SECONDS = 15 * 60;
+
+/** Auth methods whose users are locked out; the others take no passwords that could be guessed. */
+const LOCKED_TYPES: ReadonlySet<string> = new Set(['userpass', 'approle', 'ldap']);
+
+/** Users whose failures are remembered; whoever floods us with names pushes out the oldest only. */
+const COUNTED_USERS_MAX = 100_000;
+
+interface Counter {
+  readonly failures: number;
+  readonly lastMs: number;
+}
+
+export interface LockoutServiceDeps {
+  readonly backend: ParsingBackend;
+  readonly transactor: Transactor;
+  readonly clock: Clock;
+}
+
+const decoder = new TextDecoder();
+const parseUntil = (bytes: Uint8Array): number => Number(decoder.decode(bytes));
+
+/** Every spelling of a name is one user: case, surrounding space and compatibility forms do not tell them apart. */
+export const normaliseAlias = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
+
+const lockKey = (accessor: string, user: string): string => `${LOCKS}${accessor}/${encodeURIComponent(user)}`;
+
+/** See `Lockout`. */
+export class LockoutService implements Lockout {
+  readonly #deps: LockoutServiceDeps;
+  readonly #counters = new BoundedCache<string, Counter>(COUNTED_USERS_MAX);
+
+  constructor(deps: LockoutServiceDeps) {
+    this.#deps = deps;
+  }
+
+  async isLocked(mount: MountEntry, aliasName: string): Promise<boolean> {
+    if (!settingsOf(mount)) return false;
+    const until = await this.#deps.backend.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
+    return until !== undefined && until > this.#deps.clock.nowMs();
+  }
+
+  async failed(mount: MountEntry, aliasName: string): Promise<void> {
+    const settings = settingsOf(mount);
+    if (!settings) return;
+    const user = normaliseAlias(aliasName);
+    const key = lockKey(mount.accessor, user);
+    const nowMs = this.#deps.clock.nowMs();
+    const before = this.#counters.get(key);
+    const isRecent = before !== undefined && nowMs - before.lastMs < settings.counterResetSeconds * 1000;
+    const failures = (isRecent ? before.failures : 0) + 1;
+    this.#counters.set(key, { failures, lastMs: nowMs });
+    if (failures < settings.threshold) return;
+    this.#counters.delete(key);
+    const until = new TextEncoder().encode(String(nowMs + settings.durationSeconds * 1000));
+    await this.#deps.transactor.run((tx) => {
+      tx.put(key, until);
+    });
+  }
+
+  succeeded(mount: MountEntry, aliasName: string): void {
+    this.#counters.delete(lockKey(mount.accessor, normaliseAlias(aliasName)));
+  }
+
+  /** Users that are locked now, by mount accessor. */
+  async locked(accessor?: string): Promise<ReadonlyMap<string, readonly string[]>> {
+    const from = accessor === undefined ? LOCKS : `${LOCKS}${accessor}/`;
+    const found = new Map<string, string[]>();
+    for (const key of await this.#deps.backend.keys({ from, to: `${from}\u{10ffff}` })) {
+      const until = await this.#deps.backend.getParsed(key, parseUntil);
+      if (until === undefined || until <= this.#deps.clock.nowMs()) continue;
+      const [owner = '', user = ''] = key.slice(LOCKS.length).split('/', 2);
+      found.set(owner, [...(found.get(owner) ?? []), decodeURIComponent(user)]);
+    }
+    return found;
+  }
+
+  async unlock(accessor: string, aliasName: string): Promise<void> {
+    const key = lockKey(accessor, normaliseAlias(aliasName));
+    this.#counters.delete(key);
+    await this.#deps.transactor.run((tx) => {
+      tx.delete(key);
+    });
+  }
+}
+
+/** Undefined where nobody is locked out. */
+function settingsOf(
+  mount: MountEntry,
+): { readonly threshold: number; readonly durationSeconds: number; readonly counterResetSeconds: number } | undefined {
+  if (!LOCKED_TYPES.has(mount.type)) return undefined;
+  const tuned = mount.tuning.userLockout;
+  if (tuned?.disabled) return undefined;
+  return {
+    threshold: tuned?.threshold || THRESHOLD,
+    durationSeconds: tuned?.durationSeconds || DURATION_SECONDS,
+    counterResetSeconds: tuned?.counterResetSeconds || COUNTER_RESET_SECONDS,
+  };
+}
