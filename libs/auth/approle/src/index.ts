@@ -1,1 +1,2 @@
-export {};
+export * from './approle.engine.ts';
+export * from './approle.module.ts';

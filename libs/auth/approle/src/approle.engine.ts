@@ -1,0 +1,51 @@
+import { RequestError } from '@coffer/sdk';
+import type { EngineType, LoginAuth, LoginRenewal, MountContext, ReadableView, RequestContext } from '@coffer/sdk';
+import { AuthMethod } from '@coffer/sdk-nest';
+import { AppRole } from './approle.ts';
+import { loginPath } from './login.path.ts';
+import { roles } from './role.ts';
+import { ownFieldPaths, roleIdPath, rolePath, rolesPath } from './roles.path.ts';
+import { secretIdPaths } from './secret-ids.path.ts';
+
+/** Machines log in with a role id and a secret id. */
+@AuthMethod({ names: ['approle'] })
+export class AppRoleMethod implements EngineType<AppRole> {
+  readonly help = {
+    synopsis: 'Logs machines in with a role id and a secret id.',
+    description:
+      'A role says which policies its tokens have. Its role id is like a user name, its secret ids are like passwords that can be limited in time, uses and origin.',
+  };
+  readonly paths = [rolesPath, rolePath, roleIdPath, ...ownFieldPaths, ...secretIdPaths, loginPath];
+
+  create(mount: MountContext): AppRole {
+    return new AppRole(mount);
+  }
+
+  periodic(engine: AppRole): Promise<void> {
+    return engine.tidy();
+  }
+
+  /** @throws RequestError where the role is gone */
+  async renewLogin(_: AppRole, auth: Pick<LoginAuth, 'internal'>, { view }: RequestContext): Promise<LoginRenewal> {
+    const name = auth.internal?.role_name;
+    const role = typeof name === 'string' ? await roles.get(view, name) : undefined;
+    if (!role) throw new RequestError('bad-request', 'the role that the token was made for no longer exists');
+    return { parameters: role.parameters };
+  }
+
+  /** Only role ids that exist: unknown ones must not fill the counters. */
+  async loginAlias(
+    engine: AppRole,
+    data: Readonly<Record<string, unknown>>,
+    _path: string,
+    view: ReadableView,
+  ): Promise<string | undefined> {
+    if (typeof data.role_id !== 'string') return undefined;
+    return (await engine.roleById(view, data.role_id.trim()))?.roleId;
+  }
+
+  async loginRole(engine: AppRole, data: Readonly<Record<string, unknown>>): Promise<string | undefined> {
+    if (typeof data.role_id !== 'string') return undefined;
+    return (await engine.roleById(engine.mount.view, data.role_id.trim()))?.name;
+  }
+}

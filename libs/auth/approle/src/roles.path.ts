@@ -1,0 +1,288 @@
+import {
+  applyTokenFields,
+  badRequest,
+  definePath,
+  describeTokenParameters,
+  field,
+  listResponse,
+  parseCidr,
+  tokenFields,
+} from '@coffer/sdk';
+import type { FieldValues, PathDeclaration, Response, StorageView, TokenParameters } from '@coffer/sdk';
+import type { AppRole } from './approle.ts';
+import { roleKey, roles } from './role.ts';
+import type { Role } from './role.ts';
+
+const roleFields = {
+  role_name: field.lowerCaseString('Name of the role.', { default: '' }),
+  role_id: field.string('Identifier of the role; made by the server if left out.'),
+  bind_secret_id: field.bool('Whether logins need a secret id.'),
+  local_secret_ids: field.bool('Whether secret ids stay in this cluster; cannot be changed later.'),
+  secret_id_bound_cidrs: field.commaStrings('CIDR blocks from which secret ids may be used.'),
+  secret_id_num_uses: field.int('How often a secret id may be used; 0 is without limit.'),
+  secret_id_ttl: field.duration('How long secret ids live; 0 is without end.'),
+  policies: field.commaStrings('Policies of tokens, under an older name.', { deprecated: true }),
+  period: field.duration('Period of tokens, under an older name.', { deprecated: true }),
+  bound_cidr_list: field.commaStrings('CIDR blocks of secret ids, under an older name.', { deprecated: true }),
+  ...tokenFields,
+};
+
+/** @throws RequestError */
+export function checkCidrs(cidrs: readonly string[]): readonly string[] {
+  for (const cidr of cidrs)
+    if (!cidr.includes('/') || !parseCidr(cidr))
+      throw badRequest(`failed to validate CIDR blocks: invalid CIDR address: ${cidr}`);
+  return cidrs;
+}
+
+function newRole(engine: AppRole, name: string): Omit<Role, 'parameters'> {
+  const { random } = engine.mount;
+  return {
+    name,
+    roleId: random.uuid(),
+    bindSecretId: true,
+    localSecretIds: false,
+    secretIdBoundCidrs: null,
+    secretIdNumUses: 0,
+    secretIdTtlSeconds: 0,
+    secretIdSalt: random.uuid(),
+  };
+}
+
+function applyFields(engine: AppRole, fields: FieldValues<typeof roleFields>, before: Role | undefined): Role {
+  const name = roleKey(fields.role_name);
+  const base = before ?? newRole(engine, name);
+  const cidrs = fields.secret_id_bound_cidrs ?? fields.bound_cidr_list;
+  const role: Role = {
+    ...base,
+    roleId: fields.role_id || base.roleId,
+    bindSecretId: fields.bind_secret_id ?? base.bindSecretId,
+    localSecretIds: fields.local_secret_ids ?? base.localSecretIds,
+    secretIdBoundCidrs: cidrs === undefined ? base.secretIdBoundCidrs : cidrs.length > 0 ? checkCidrs(cidrs) : null,
+    secretIdNumUses: fields.secret_id_num_uses ?? base.secretIdNumUses,
+    secretIdTtlSeconds: fields.secret_id_ttl ?? base.secretIdTtlSeconds,
+    parameters: applyTokenFields(
+      {
+        ...fields,
+        token_policies: fields.token_policies ?? fields.policies,
+        token_period: fields.token_period ?? fields.period,
+      },
+      before?.parameters,
+    ),
+  };
+  if (before && before.localSecretIds !== role.localSecretIds)
+    throw badRequest('local_secret_ids can only be modified during role creation');
+  if (role.secretIdNumUses < 0) throw badRequest('secret_id_num_uses cannot be negative');
+  if (!role.bindSecretId && !role.secretIdBoundCidrs && role.parameters.boundCidrs.length === 0) {
+    throw badRequest('at least one constraint should be enabled on the role');
+  }
+  return role;
+}
+
+const describe = (role: Role): Record<string, unknown> => ({
+  bind_secret_id: role.bindSecretId,
+  local_secret_ids: role.localSecretIds,
+  secret_id_bound_cidrs: role.secretIdBoundCidrs,
+  secret_id_num_uses: role.secretIdNumUses,
+  secret_id_ttl: role.secretIdTtlSeconds,
+  ...describeTokenParameters(role.parameters),
+});
+
+export const rolesPath = definePath('role', {
+  fields: { after: field.string('Only names after this one.'), limit: field.int('At most so many names.') },
+  help: { synopsis: 'Lists the roles.' },
+  list: {
+    summary: 'The roles',
+    handler: async (_: AppRole, { after, limit }, { view }) =>
+      listResponse(
+        await roles.list(view, '', { ...(after ? { after } : {}), ...(limit && limit > 0 ? { limit } : {}) }),
+      ),
+  },
+});
+
+export const rolePath = definePath('role/:role_name', {
+  fields: roleFields,
+  help: { synopsis: 'Makes, shows, changes and removes a role.' },
+  exists: (_: AppRole, fields, { view }) => roles.has(view, roleKey(fields.role_name)),
+  read: {
+    summary: 'A role',
+    handler: async (_: AppRole, fields, { view }): Promise<Response | undefined> => {
+      const role = await roles.get(view, roleKey(fields.role_name));
+      return role && { data: describe(role) };
+    },
+  },
+  update: {
+    summary: 'Make or change a role',
+    handler: async (engine: AppRole, fields, { view, warn }): Promise<undefined> => {
+      const before = await roles.get(view, roleKey(fields.role_name));
+      const role = applyFields(engine, fields, before);
+      const { maxSeconds } = { maxSeconds: engine.mount.system.maxLeaseTtlSeconds() };
+      if (role.parameters.maxTtlSeconds > maxSeconds)
+        warn(
+          "token_max_ttl is greater than the backend mount's maximum TTL value; issued tokens' max TTL value will be truncated",
+        );
+      await engine.putRole(view, role, before);
+    },
+  },
+  delete: {
+    summary: 'Remove a role with its secret ids',
+    handler: async (engine: AppRole, fields, { view }): Promise<undefined> => {
+      const role = await roles.get(view, roleKey(fields.role_name));
+      if (role) await engine.deleteRole(view, role);
+    },
+  },
+});
+
+export const roleIdPath = definePath('role/:role_name/role-id', {
+  fields: { role_name: roleFields.role_name, role_id: roleFields.role_id },
+  help: { synopsis: 'Shows and sets the id of a role.' },
+  read: {
+    summary: 'The role id',
+    handler: async (_: AppRole, fields, { view }): Promise<Response | undefined> => {
+      const role = await roles.get(view, roleKey(fields.role_name));
+      return role && { data: { role_id: role.roleId } };
+    },
+  },
+  update: {
+    summary: 'Set the role id',
+    handler: async (engine: AppRole, fields, { view }): Promise<undefined> => {
+      const role = await engine.knownRole(view, fields.role_name);
+      if (!fields.role_id) throw badRequest('missing role_id');
+      await engine.putRole(view, { ...role, roleId: fields.role_id }, role);
+    },
+  },
+});
+
+/** One field of a role, with an endpoint of its own. */
+interface OwnField {
+  readonly path: string;
+  readonly field: keyof typeof roleFields;
+  /** Its older name, sent in its place. */
+  readonly older?: keyof typeof roleFields;
+  readonly read: (role: Role) => unknown;
+  /** What it is after `DELETE`. */
+  readonly cleared?: (role: Role) => Role;
+}
+
+const withParameters = (role: Role, change: Partial<TokenParameters>): Role => ({
+  ...role,
+  parameters: { ...role.parameters, ...change },
+});
+
+const OWN_FIELDS: readonly OwnField[] = [
+  {
+    path: 'policies',
+    field: 'token_policies',
+    older: 'policies',
+    read: (role) => role.parameters.policies,
+    cleared: (role) => withParameters(role, { policies: [] }),
+  },
+  { path: 'local-secret-ids', field: 'local_secret_ids', read: (role) => role.localSecretIds },
+  {
+    path: 'bind-secret-id',
+    field: 'bind_secret_id',
+    read: (role) => role.bindSecretId,
+    cleared: (role) => ({ ...role, bindSecretId: true }),
+  },
+  {
+    path: 'secret-id-num-uses',
+    field: 'secret_id_num_uses',
+    read: (role) => role.secretIdNumUses,
+    cleared: (role) => ({ ...role, secretIdNumUses: 0 }),
+  },
+  {
+    path: 'secret-id-ttl',
+    field: 'secret_id_ttl',
+    read: (role) => role.secretIdTtlSeconds,
+    cleared: (role) => ({ ...role, secretIdTtlSeconds: 0 }),
+  },
+  {
+    path: 'secret-id-bound-cidrs',
+    field: 'secret_id_bound_cidrs',
+    read: (role) => role.secretIdBoundCidrs,
+    cleared: (role) => ({ ...role, secretIdBoundCidrs: null }),
+  },
+  {
+    path: 'bound-cidr-list',
+    field: 'bound_cidr_list',
+    read: (role) => role.secretIdBoundCidrs,
+    cleared: (role) => ({ ...role, secretIdBoundCidrs: null }),
+  },
+  {
+    path: 'token-bound-cidrs',
+    field: 'token_bound_cidrs',
+    read: (role) => role.parameters.boundCidrs,
+    cleared: (role) => withParameters(role, { boundCidrs: [] }),
+  },
+  {
+    path: 'period',
+    field: 'token_period',
+    older: 'period',
+    read: (role) => role.parameters.periodSeconds,
+    cleared: (role) => withParameters(role, { periodSeconds: 0 }),
+  },
+  {
+    path: 'token-num-uses',
+    field: 'token_num_uses',
+    read: (role) => role.parameters.numUses,
+    cleared: (role) => withParameters(role, { numUses: 0 }),
+  },
+  {
+    path: 'token-ttl',
+    field: 'token_ttl',
+    read: (role) => role.parameters.ttlSeconds,
+    cleared: (role) => withParameters(role, { ttlSeconds: 0 }),
+  },
+  {
+    path: 'token-max-ttl',
+    field: 'token_max_ttl',
+    read: (role) => role.parameters.maxTtlSeconds,
+    cleared: (role) => withParameters(role, { maxTtlSeconds: 0 }),
+  },
+];
+
+function ownFieldPath(own: OwnField): PathDeclaration<AppRole> {
+  const fields = { ...roleFields };
+  return definePath(`role/:role_name/${own.path}`, {
+    fields,
+    help: { synopsis: `Shows, sets and resets ${own.field} of a role.` },
+    read: {
+      summary: `Read ${own.field}`,
+      handler: async (_: AppRole, sent, { view }): Promise<Response | undefined> => {
+        const role = await roles.get(view, roleKey(sent.role_name));
+        return role && { data: { [own.field]: own.read(role) } };
+      },
+    },
+    update: {
+      summary: `Set ${own.field}`,
+      handler: async (engine: AppRole, sent, { view }): Promise<undefined> => {
+        const role = await engine.knownRole(view, sent.role_name);
+        const value = sent[own.field] ?? (own.older && sent[own.older]);
+        if (value === undefined) throw badRequest(`missing ${own.field}`);
+        // Only this field: what else was sent is not meant for here.
+        const only = Object.fromEntries(
+          Object.keys(roleFields).map((name) => [name, undefined]),
+        ) as unknown as FieldValues<typeof roleFields>;
+        const next = applyFields(engine, { ...only, role_name: sent.role_name, [own.field]: value }, role);
+        await engine.putRole(view, next, role);
+      },
+    },
+    ...(own.cleared
+      ? {
+          delete: {
+            summary: `Reset ${own.field}`,
+            handler: async (
+              engine: AppRole,
+              sent: FieldValues<typeof fields>,
+              { view }: { readonly view: StorageView },
+            ): Promise<undefined> => {
+              const role = await engine.knownRole(view, sent.role_name);
+              if (own.cleared) await engine.putRole(view, own.cleared(role), role);
+            },
+          },
+        }
+      : {}),
+  });
+}
+
+export const ownFieldPaths = OWN_FIELDS.map(ownFieldPath);
