@@ -17,4 +17,3 @@ export * from './define-path.ts';
 export * from './list-response.ts';
 export * from './path-table.ts';
 export * from './token-fields.ts';
-export * from './calculate-ttl.ts';
