@@ -207,8 +207,11 @@ export class Nemesis {
    */
   #retireRemoved(): void {
     if (!this.#plan.stopRemoved) return;
-    const membership = this.#cluster.leader()?.status()?.membership;
-    if (membership === undefined || membership.votersOutgoing.length > 0) return;
+    const status = this.#cluster.leader()?.status();
+    // A leader that has not applied all of its log does not know yet who is about to be a member again.
+    if (status === undefined || status.applied < status.lastIndex) return;
+    const { membership } = status;
+    if (membership.votersOutgoing.length > 0) return;
     const nodes = this.#cluster.nodes().filter((node) => !this.#cluster.retired(node.id));
     const members = nodes.filter((node) => isMember(membership, node.id));
     for (const node of nodes) {
