@@ -1,3 +1,4 @@
+import { assert } from '@coffer/kernel';
 import type { CoreState } from './core-state.ts';
 import { broadcastHeartbeat } from './heartbeat.ts';
 import { changeMembership, isJoint, isLearner, isVoter, membersOf } from './membership.ts';
@@ -36,6 +37,8 @@ export function leaveJointWhenDue(core: CoreState): void {
 
 /** Applies a committed change. One that makes no sense changes nothing, on every node alike. */
 export function applyMembership(core: CoreState, change: MembershipChange): Membership {
+  // The first group is in no entry: who starts without it has to get a snapshot first, or would know only of changes.
+  assert(core.membership.voters.length > 0, 'a change is applied to a group that is known');
   const after = changeMembership(core.membership, change);
   if (after === undefined) return core.membership;
   core.membership = after;

@@ -45,7 +45,10 @@ export interface LogReader {
 /** What a node comes back with after a start or crash. */
 export interface RestoredState {
   readonly hardState: HardState;
-  /** As of `applied`, from the snapshot or the host's state. */
+  /**
+   * As of `applied`, from the snapshot or the host's state. The first group is in no entry of the log, so a cluster
+   * begins with a snapshot of index 1 or later that holds it; nodes that join begin with nothing and get that first.
+   */
   readonly membership: Membership;
   /** The last index whose effect is in the host's state. */
   readonly applied: LogIndex;

@@ -56,7 +56,9 @@ export function becomeLeader(core: CoreState): void {
   core.role = 'leader';
   core.leader = core.id;
   for (const peer of membersOf(core.membership)) addProgress(core, peer);
-  core.progress.get(core.id)?.matched(core.log.stableIndex, core.now);
+  const own = core.progress.get(core.id);
+  own?.matched(core.log.stableIndex, core.now);
+  own?.becomeReplicate();
   // The log may hold a change that is not applied, so none is taken until all of it is.
   core.pendingChangeIndex = core.log.lastIndex;
   appendAsLeader(core, { kind: 'empty', term: core.term, index: core.log.lastIndex + 1 });
