@@ -9,7 +9,7 @@ import { simulate, SimulationFailure } from './simulation.ts';
 const SCHEDULES_DEFAULT = 500;
 
 /** Schedules that found defects once: leaders that lost their vote, unknown to those who still needed it. */
-const SEEDS_OF_DEFECTS = [17, 438, 510, 877, 1608, 2509, 2673, 2800, 2810, 2831, 2906];
+const SEEDS_OF_DEFECTS = [438, 510, 877, 1608, 2509, 2800, 2810, 2831, 2906];
 
 describe('the simulated cluster', () => {
   const settings = scheduleSettings(process.env);
