@@ -7,6 +7,7 @@ import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 import { BATCH_PREFIX, BatchTokens } from './batch-tokens.ts';
 import { logIn } from './login.ts';
 import {
+  ACCESSOR_KEYS,
   EMPTY,
   REVOKING_KEYS,
   accessorKey,
@@ -44,6 +45,7 @@ const SERVICE_PREFIX = 'hvs.';
 const TOKEN_CHARACTERS = 24;
 const ACCESSOR_CHARACTERS = 24;
 const DERIVED_KEY_BYTES = 32;
+const ACCESSORS_PAGE = 256;
 
 /**
  * Service tokens in the store, batch tokens in themselves. Entries are read through the barrier's cache of parsed
@@ -240,6 +242,22 @@ export class TokenService implements TokenStore, Startable {
       role: '',
       entityId: '',
     });
+  }
+
+  /** The accessors of all tokens; read in pages. */
+  async accessors(): Promise<readonly string[]> {
+    const { backend } = this.#deps;
+    const found: string[] = [];
+    for (let from = ACCESSOR_KEYS; ; ) {
+      const keys = await backend.keys({ from, to: `${ACCESSOR_KEYS}~`, limit: ACCESSORS_PAGE });
+      const last = keys.at(-1);
+      if (last === undefined) return found.sort();
+      for (const key of keys) {
+        const record = await backend.getParsed(key, parseAccessor);
+        if (record) found.push(record.accessor);
+      }
+      from = `${last}\u0000`;
+    }
   }
 
   /** Removes index entries that lead nowhere. */

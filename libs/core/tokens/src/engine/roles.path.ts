@@ -1,0 +1,168 @@
+import {
+  NO_TOKEN_PARAMETERS,
+  applyTokenFields,
+  badRequest,
+  definePath,
+  field,
+  listResponse,
+  parseCidr,
+  policyNames,
+  tokenFields,
+} from '@coffer/sdk';
+import type { FieldValues, PathDeclaration, Response, TokenParameters } from '@coffer/sdk';
+import { roles } from './role.ts';
+import type { TokenRole } from './role.ts';
+
+const roleFields = {
+  role_name: field.name('Name of the role.'),
+  allowed_policies: field.commaStrings('Policies that tokens may have; without, any that the caller has.'),
+  disallowed_policies: field.commaStrings('Policies that tokens may not have.'),
+  allowed_policies_glob: field.commaStrings('As allowed_policies, with * at either end.'),
+  disallowed_policies_glob: field.commaStrings('As disallowed_policies, with * at either end.'),
+  allowed_entity_aliases: field.commaStrings('Aliases that a caller may name as entity_alias.'),
+  orphan: field.bool('Makes tokens without a parent.'),
+  renewable: field.bool('Whether tokens may be renewed.'),
+  path_suffix: field.string('Appended to the path of tokens, to revoke them by.'),
+  period: field.duration('Older name of token_period.', { deprecated: true }),
+  explicit_max_ttl: field.duration('Older name of token_explicit_max_ttl.', { deprecated: true }),
+  bound_cidrs: field.commaStrings('Older name of token_bound_cidrs.', { deprecated: true }),
+  ...tokenFields,
+};
+type RoleFields = FieldValues<typeof roleFields>;
+
+const NEW_ROLE: TokenRole = {
+  allowedPolicies: [],
+  disallowedPolicies: [],
+  allowedPolicyGlobs: [],
+  disallowedPolicyGlobs: [],
+  allowedEntityAliases: null,
+  orphan: false,
+  renewable: true,
+  pathSuffix: '',
+  parameters: { ...NO_TOKEN_PARAMETERS, type: 'default-service' },
+  legacyPeriodSeconds: 0,
+  legacyExplicitMaxTtlSeconds: 0,
+};
+
+const PATH_SUFFIX = /^\w[\w-.]+\w$/;
+
+/** A block of one address is shown as the address. */
+function shortCidr(text: string): string {
+  const cidr = parseCidr(text);
+  return cidr && cidr.prefixLength === (cidr.family === 'ipv4' ? 32 : 128) ? cidr.address : text;
+}
+
+function apply(sent: RoleFields, before: TokenRole): TokenRole {
+  const pathSuffix = sent.path_suffix ?? before.pathSuffix;
+  if (pathSuffix !== '' && (!PATH_SUFFIX.test(pathSuffix) || pathSuffix.includes('..'))) {
+    throw badRequest('given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w');
+  }
+  if (sent.token_type !== undefined && !/^(default-)?(service|batch)$|^default$|^$/.test(sent.token_type))
+    throw badRequest(`invalid 'token_type' value "${sent.token_type}"`);
+  const legacy = {
+    ...sent,
+    token_period: sent.token_period ?? sent.period,
+    token_explicit_max_ttl: sent.token_explicit_max_ttl ?? sent.explicit_max_ttl,
+    token_bound_cidrs: sent.token_bound_cidrs ?? sent.bound_cidrs,
+    token_type: sent.token_type === '' || sent.token_type === 'default' ? 'default-service' : sent.token_type,
+  };
+  const parameters = applyTokenFields(legacy, before.parameters);
+  const after: TokenRole = {
+    allowedPolicies: names(sent.allowed_policies, before.allowedPolicies),
+    disallowedPolicies: names(sent.disallowed_policies, before.disallowedPolicies),
+    allowedPolicyGlobs: names(sent.allowed_policies_glob, before.allowedPolicyGlobs),
+    disallowedPolicyGlobs: names(sent.disallowed_policies_glob, before.disallowedPolicyGlobs),
+    allowedEntityAliases:
+      sent.allowed_entity_aliases?.map((alias) => alias.toLowerCase()) ?? before.allowedEntityAliases,
+    orphan: sent.orphan ?? before.orphan,
+    renewable: sent.renewable ?? before.renewable,
+    pathSuffix,
+    parameters: { ...parameters, boundCidrs: parameters.boundCidrs.map(shortCidr) },
+    legacyPeriodSeconds: sent.token_period === undefined ? (sent.period ?? before.legacyPeriodSeconds) : 0,
+    legacyExplicitMaxTtlSeconds:
+      sent.token_explicit_max_ttl === undefined ? (sent.explicit_max_ttl ?? before.legacyExplicitMaxTtlSeconds) : 0,
+  };
+  refuseBatch(after);
+  return after;
+}
+
+function names(sent: readonly string[] | undefined, before: readonly string[]): readonly string[] {
+  return sent === undefined ? before : policyNames(sent);
+}
+
+/** What a batch token cannot be. @throws RequestError `bad-request` */
+function refuseBatch({ parameters, orphan, renewable }: TokenRole): void {
+  if (parameters.type !== 'batch' && parameters.type !== 'default-batch') return;
+  const because = (what: string): string =>
+    `'token_type' cannot be 'batch' or 'default_batch' when role is set to generate ${what}`;
+  if (!orphan) throw badRequest(because('non-orphan tokens'));
+  if (renewable) throw badRequest(because('renewable tokens'));
+  if (parameters.explicitMaxTtlSeconds > 0) throw badRequest(because('tokens with an explicit max TTL'));
+}
+
+function describe(name: string, role: TokenRole): Record<string, unknown> {
+  const { parameters } = role;
+  return {
+    name,
+    allowed_policies: role.allowedPolicies,
+    disallowed_policies: role.disallowedPolicies,
+    allowed_policies_glob: role.allowedPolicyGlobs,
+    disallowed_policies_glob: role.disallowedPolicyGlobs,
+    allowed_entity_aliases: role.allowedEntityAliases,
+    orphan: role.orphan,
+    renewable: role.renewable,
+    path_suffix: role.pathSuffix,
+    period: role.legacyPeriodSeconds,
+    explicit_max_ttl: role.legacyExplicitMaxTtlSeconds,
+    ...describeParameters(parameters),
+  };
+}
+
+function describeParameters(parameters: TokenParameters): Record<string, unknown> {
+  return {
+    token_explicit_max_ttl: parameters.explicitMaxTtlSeconds,
+    token_period: parameters.periodSeconds,
+    token_type: parameters.type,
+    token_no_default_policy: parameters.noDefaultPolicy,
+    ...(parameters.boundCidrs.length > 0 ? { token_bound_cidrs: parameters.boundCidrs } : {}),
+    ...(parameters.numUses > 0 ? { token_num_uses: parameters.numUses } : {}),
+  };
+}
+
+export const rolesPath: PathDeclaration<null> = definePath('roles', {
+  fields: {},
+  help: { synopsis: 'Lists the roles.' },
+  list: {
+    summary: 'Names of the roles',
+    handler: async (_: null, _fields, { view }) => listResponse(await roles.list(view)),
+  },
+});
+
+export const rolePath: PathDeclaration<null> = definePath('roles/:role_name', {
+  fields: roleFields,
+  help: { synopsis: 'Makes, shows and removes a role: what tokens made by it may be.' },
+  exists: (_: null, { role_name: name }, { view }) => roles.has(view, name),
+  read: {
+    summary: 'A role',
+    handler: async (_: null, { role_name: name }, { view }): Promise<Response | undefined> => {
+      const role = await roles.get(view, name);
+      return role ? { data: describe(name, role) } : undefined;
+    },
+  },
+  update: {
+    summary: 'Make or change a role',
+    handler: async (_: null, sent, { view }): Promise<undefined> => {
+      const before = await roles.get(view, sent.role_name);
+      // A new role for batch tokens need not say that these cannot be renewed.
+      const batch = sent.token_type === 'batch' || sent.token_type === 'default-batch';
+      const start = before ?? (batch && sent.renewable === undefined ? { ...NEW_ROLE, renewable: false } : NEW_ROLE);
+      roles.put(view, sent.role_name, apply(sent, start));
+    },
+  },
+  delete: {
+    summary: 'Remove a role',
+    handler: (_: null, { role_name: name }, { view }): undefined => {
+      roles.delete(view, name);
+    },
+  },
+});
