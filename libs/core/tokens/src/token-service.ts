@@ -248,7 +248,7 @@ export class TokenService implements TokenStore, Startable {
   async accessors(): Promise<readonly string[]> {
     const { backend } = this.#deps;
     const found: string[] = [];
-    for (let from = ACCESSOR_KEYS; ; ) {
+    for (let from = ACCESSOR_KEYS; ;) {
       const keys = await backend.keys({ from, to: `${ACCESSOR_KEYS}~`, limit: ACCESSORS_PAGE });
       const last = keys.at(-1);
       if (last === undefined) return found.sort();

@@ -1,1 +1,2 @@
-export {};
+export * from './wrapping-service.ts';
+export * from './wrapping.path.ts';

@@ -94,12 +94,10 @@ interface Terms {
 
 function termsOf({ sent, role, sudo, context }: Wish, batch: boolean, root: boolean): Terms {
   const warn = (text: string): void => context.warn(text);
-  let explicitMaxTtlSeconds =
-    sent.explicit_max_ttl === '' ? 0 : seconds(sent.explicit_max_ttl, 'explicit_max_ttl');
+  let explicitMaxTtlSeconds = sent.explicit_max_ttl === '' ? 0 : seconds(sent.explicit_max_ttl, 'explicit_max_ttl');
   let periodSeconds = sent.period === '' ? 0 : seconds(sent.period, 'period');
   if (periodSeconds > 0 && !sudo) throw badRequest('root or sudo privileges required to create periodic token');
-  const wanted =
-    sent.ttl !== '' ? seconds(sent.ttl, 'ttl') : sent.lease !== '' ? seconds(sent.lease, 'lease') : 0;
+  const wanted = sent.ttl !== '' ? seconds(sent.ttl, 'ttl') : sent.lease !== '' ? seconds(sent.lease, 'lease') : 0;
   if (role && !batch) {
     const { parameters } = role;
     explicitMaxTtlSeconds = smaller(explicitMaxTtlSeconds, parameters.explicitMaxTtlSeconds, 'Explicit max TTL', warn);

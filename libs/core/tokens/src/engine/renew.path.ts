@@ -16,11 +16,7 @@ interface RenewalTerms {
 }
 
 /** What made the token decides anew: a role by what it says now, an auth method by asking whether it may be at all. */
-async function termsOf(
-  entry: TokenEntry,
-  mount: LiveMount,
-  context: RequestContext,
-): Promise<RenewalTerms> {
+async function termsOf(entry: TokenEntry, mount: LiveMount, context: RequestContext): Promise<RenewalTerms> {
   const lastTtlSeconds = Math.round((entry.expiresMs - (entry.lastRenewedMs || entry.createdMs)) / 1000);
   const own: RenewalTerms = {
     wantedTtlSeconds: lastTtlSeconds,
@@ -45,7 +41,11 @@ async function termsOf(
   const renewal = await renewLogin.call(
     mount.type,
     mount.engine,
-    { policies: entry.policies, metadata: entry.metadata ?? {}, ...(entry.internal ? { internal: entry.internal } : {}) },
+    {
+      policies: entry.policies,
+      metadata: entry.metadata ?? {},
+      ...(entry.internal ? { internal: entry.internal } : {}),
+    },
     { ...context, view: new MountView(coreContext(context).transaction, mount.storagePrefix), relativePath: '' },
   );
   const { parameters, policies } = renewal;
