@@ -1,1 +1,2 @@
-export {};
+export * from './identity-engine.ts';
+export * from './identity-service.ts';

@@ -37,7 +37,15 @@ export interface WrappedResponse {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
-const parseWrapped = (bytes: Uint8Array): WrappedResponse => JSON.parse(decoder.decode(bytes)) as WrappedResponse;
+const parseWrapped = (bytes: Uint8Array): WrappedResponse =>
+  JSON.parse(decoder.decode(bytes), keepExact) as WrappedResponse;
+
+/** Numbers that JavaScript cannot hold stay as they were sent, as in requests. */
+function keepExact(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const { source } = context ?? {};
+  if (typeof value !== 'number' || source === undefined || String(value) === source) return value;
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(source);
+}
 
 /** Raw bytes, as `raw` answers may have them, are no JSON. */
 function refuseRaw(response: Response): void {
