@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import type { DecipherGCM } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 import type { Random } from '@coffer/kernel';
 import type { TokenEntry } from '@coffer/core-api';
@@ -47,16 +48,19 @@ export class BatchTokens {
     decipher.setAAD(ADDITIONAL_DATA);
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
     const head = decipher.update(sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES));
-    let plain: Buffer;
-    try {
-      plain = Buffer.concat([head, decipher.final()]);
-    } catch (error) {
-      // The tag does not fit: forged or of another cluster. Anything else is a defect.
-      if (error instanceof Error && error.message.includes('unable to authenticate')) return undefined;
-      throw error;
-    }
-    const record = Object.freeze(JSON.parse(plain.toString('utf8')) as BatchRecord);
+    const tail = finish(decipher);
+    if (!tail) return undefined;
+    const record = Object.freeze(JSON.parse(Buffer.concat([head, tail]).toString('utf8')) as BatchRecord);
     this.#opened.set(token, record);
     return record;
+  }
+}
+
+/** The last step of GCM fails for one reason only: the tag does not fit. */
+function finish(decipher: DecipherGCM): Buffer | undefined {
+  try {
+    return decipher.final();
+  } catch {
+    return undefined;
   }
 }

@@ -1,7 +1,7 @@
-import { Secret } from '@coffer/kernel';
+import type { Secret } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
-import { RequestError, badRequest } from '@coffer/sdk';
-import type { Request, Response, WrapInfo } from '@coffer/sdk';
+import { badRequest } from '@coffer/sdk';
+import type { Request, RequestError, Response, WrapInfo } from '@coffer/sdk';
 import type { CreatedToken, NewToken, TokenEntry, Wrapping } from '@coffer/core-api';
 import type { Transaction } from '@coffer/storage';
 
