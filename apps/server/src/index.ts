@@ -1,1 +1,1 @@
-export {};
+export { runServer } from './main.ts';

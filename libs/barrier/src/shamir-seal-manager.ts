@@ -54,6 +54,11 @@ export class ShamirSealManager implements SealManager {
     }));
   }
 
+  /** Refuses a request that cannot be met, before anything is written. @throws BarrierError `invalid-config` */
+  check(request: InitRequest): void {
+    checkSealConfig(request.secretShares, request.secretThreshold, request.pgpKeys);
+  }
+
   async initialize(request: InitRequest): Promise<InitResult> {
     const result = await this.initializeUnsealed(request);
     this.seal();

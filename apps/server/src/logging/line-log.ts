@@ -61,9 +61,17 @@ export class LogLevels {
 /** Writes structured lines. */
 export class LineLog implements Log {
   readonly #name: string;
-  readonly #context: { readonly levels: LogLevels; readonly clock: Clock; readonly format: LogFormat; readonly sink: LineSink };
+  readonly #context: {
+    readonly levels: LogLevels;
+    readonly clock: Clock;
+    readonly format: LogFormat;
+    readonly sink: LineSink;
+  };
 
-  constructor(name: string, context: { readonly levels: LogLevels; readonly clock: Clock; readonly format: LogFormat; readonly sink: LineSink }) {
+  constructor(
+    name: string,
+    context: { readonly levels: LogLevels; readonly clock: Clock; readonly format: LogFormat; readonly sink: LineSink },
+  ) {
     this.#name = name;
     this.#context = context;
     context.levels.know(name);
@@ -98,21 +106,34 @@ export class LineLog implements Log {
     if ((WEIGHT.get(level) ?? 0) < (WEIGHT.get(levels.of(this.#name)) ?? 0)) return;
     const time = new Date(clock.nowMs()).toISOString();
     if (format === 'json') {
-      const line = { '@level': level, '@message': message, '@module': this.#name, '@timestamp': time, ...plain(fields) };
+      const line = {
+        '@level': level,
+        '@message': message,
+        '@module': this.#name,
+        '@timestamp': time,
+        ...plain(fields),
+      };
       sink(`${JSON.stringify(line)}\n`);
       return;
     }
-    const pairs = Object.entries(plain(fields)).map(([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`);
-    sink(`${time} [${level.toUpperCase()}]${level.length === 4 ? ' ' : ''} ${this.#name}: ${message}${pairs.length > 0 ? `:${pairs.join('')}` : ''}\n`);
+    const pairs = Object.entries(plain(fields)).map(
+      ([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`,
+    );
+    sink(
+      `${time} [${level.toUpperCase()}]${level.length === 4 ? ' ' : ''} ${this.#name}: ${message}${pairs.length > 0 ? `:${pairs.join('')}` : ''}\n`,
+    );
   }
 }
 
 /** Control characters must not break lines or terminals. */
-const quoted = (text: string): string => (/^[\x21-\x7e]+$/.test(text) && !text.includes('"') ? text : JSON.stringify(text));
+const quoted = (text: string): string =>
+  /^[\x21-\x7e]+$/.test(text) && !text.includes('"') ? text : JSON.stringify(text);
 
 /** Errors by their messages and causes, secrets not at all, everything else as JSON would have it. */
 function plain(fields: LogFields): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [[key, shown(value)]])));
+  return Object.fromEntries(
+    Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [[key, shown(value)]])),
+  );
 }
 
 function shown(value: unknown): unknown {

@@ -78,6 +78,22 @@ export class Pipeline {
     );
   }
 
+  /**
+   * A request that another node sent here because this one is active. Undefined: it is not, and nothing was done; the
+   * sender looks for the active node again.
+   */
+  handleForwarded(request: Request): MaybePromise<Rendered | undefined> {
+    const failed = (error: unknown): Rendered | undefined =>
+      isPassing(error) ? undefined : render(request, { kind: 'failed', error: this.#explain(request, error) });
+    try {
+      const outcome = this.#attempt(request);
+      if (!isPromise(outcome)) return render(request, outcome);
+      return outcome.then((done) => render(request, done), failed);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
   /** What a failure means: an answer, another node, or another try when a leader is known. */
   async #again(request: Request, failure: unknown): Promise<Rendered> {
     const giveUpMs = Math.min(request.deadlineMs, this.#clock.monotonicMs() + LEADER_WAIT_MS_MAX);

@@ -1,0 +1,366 @@
+import { hostname } from 'node:os';
+import { whenReady } from '@coffer/kernel';
+import type { Clock, Log, MaybePromise, Random, Secret, Startable } from '@coffer/kernel';
+import { AesGcmBarrier, ShamirSealManager, encryptFor } from '@coffer/barrier';
+import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
+import type { PluginSource, Router } from '@coffer/core-api';
+import { OffLoopPool } from '@coffer/core-mounts';
+import { RootNamespaces } from '@coffer/core-namespaces';
+import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
+import { MountRouter } from '@coffer/core-router';
+import { systemEngine } from '@coffer/core-system';
+import type { HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
+import { RequestError } from '@coffer/sdk';
+import type { EngineType } from '@coffer/sdk';
+import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
+import type { ClusterMember } from './cluster-member.ts';
+import { sealedSystemMount } from './sealed-mount.ts';
+import { inOrder, makeServices } from './services.ts';
+import type { NodeServices } from './services.ts';
+import { systemPaths } from './system-paths.ts';
+import { BUILD_DATE, VERSION } from './version.ts';
+
+/** What a node is made of. */
+export interface NodeParts {
+  readonly backend: Backend;
+  readonly ha: HaCoordinator;
+  /** Taking part in a raft cluster; undefined for stores that need no such thing. */
+  readonly cluster?: ClusterMember;
+  readonly plugins: PluginSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly clusterName: string | undefined;
+  readonly systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number };
+  readonly cacheBytesMax: number;
+  readonly sanitizedConfig: Readonly<Record<string, unknown>>;
+  readonly logLevels: Pick<NodeOperations, 'logLevels' | 'setLogLevel' | 'resetLogLevel'>;
+  readonly reload: (subsystem: string) => Promise<boolean>;
+}
+
+/** Where a cluster's id and name are kept, encrypted like everything else. */
+const CLUSTER_RECORD = 'core/cluster/info';
+
+interface ClusterInfo {
+  readonly id: string;
+  readonly name: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const parseInfo = (bytes: Uint8Array): ClusterInfo => Object.freeze(JSON.parse(decoder.decode(bytes)) as ClusterInfo);
+
+/**
+ * One node: its life between sealed, standby and active. It is what `sys/` speaks for and what the pipeline asks. All
+ * changes of state are made one after the other.
+ */
+export class CofferNode implements NodeOperations, NodeStatus {
+  readonly version = VERSION;
+  readonly buildDate = BUILD_DATE;
+  readonly storageType: string;
+  readonly namespaces = new RootNamespaces();
+  readonly sealedRouter: Router;
+  readonly #parts: NodeParts;
+  readonly #barrier: AesGcmBarrier;
+  readonly #seal: ShamirSealManager;
+  readonly #offLoop = new OffLoopPool(2);
+  readonly #systemEngine: EngineType;
+  readonly #haWaiters = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+  #services: NodeServices | undefined;
+  #started: Startable[] = [];
+  #info: ClusterInfo | undefined;
+  #activeEpoch: number | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: NodeParts) {
+    const { backend, ha, clock, random, log, cacheBytesMax } = parts;
+    this.#parts = parts;
+    this.storageType = backend.kind;
+    this.#barrier = new AesGcmBarrier({ backend, ha, clock, random, log: log.named('barrier'), cacheBytesMax });
+    this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
+    this.#systemEngine = systemEngine(systemPaths(this, () => this.#unsealed(), parts.systemTtl)) as EngineType;
+    const router = new MountRouter();
+    router.add(sealedSystemMount(this.#systemEngine));
+    this.sealedRouter = router;
+    this.#unsubscribe = ha.onChange((state) => this.#haChanged(state));
+    parts.cluster?.serveJoins(this.#seal);
+  }
+
+  // ---- NodeStatus
+
+  initialized(): MaybePromise<boolean> {
+    return whenReady(this.#seal.status(), (status) => status.initialized);
+  }
+
+  services(): CoreServices | undefined {
+    return this.#services;
+  }
+
+  ha(): HaState {
+    const state = this.#parts.ha.state();
+    // Leading the log is not enough: until the core has taken over, others are not sent here and writes wait.
+    return state.role === 'active' && this.#activeEpoch !== state.epoch ? { role: 'standby' } : state;
+  }
+
+  haChange(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        this.#haWaiters.delete(done);
+        resolve();
+      };
+      const cancel = this.#parts.clock.after(waitMs, done);
+      this.#haWaiters.add(done);
+    });
+  }
+
+  #unsealed(): NodeServices {
+    if (!this.#services) throw new RequestError('sealed');
+    return this.#services;
+  }
+
+  // ---- life
+
+  #haChanged(state: HaState): void {
+    if (state.role !== 'active') this.#activeEpoch = undefined;
+    this.#inTurn(() => this.#follow()).catch((error: unknown) =>
+      this.#parts.log.error('taking over failed', { error }),
+    );
+  }
+
+  /** Makes the services fit what the node is now. */
+  async #follow(): Promise<void> {
+    const services = this.#services;
+    const state = this.#parts.ha.state();
+    if (!services) return;
+    if (state.role !== 'active') {
+      services.leases.deactivate();
+      services.tokens.deactivate();
+      services.mounts.deactivate();
+    } else if (this.#activeEpoch !== state.epoch) {
+      await this.#activate(services);
+      this.#activeEpoch = state.epoch;
+      this.#parts.log.info('this node is active', { epoch: state.epoch });
+    }
+    for (const wake of [...this.#haWaiters]) wake();
+  }
+
+  async #activate(services: NodeServices): Promise<void> {
+    await services.policies.ensureBuiltIn();
+    await services.mounts.activate();
+    services.tokens.activate();
+    services.leases.activate();
+  }
+
+  async #startServices(): Promise<void> {
+    const services = makeServices({
+      ...this.#parts,
+      barrier: this.#barrier,
+      systemEngine: this.#systemEngine,
+      offLoop: this.#offLoop,
+      clusterId: () => this.#info?.id ?? '',
+    });
+    const parts = inOrder([services.mounts, services.audit, services.tokens, services.leases]);
+    this.#started = [];
+    try {
+      for (const part of parts) {
+        await part.start();
+        this.#started.unshift(part);
+      }
+      this.#info = await this.#barrier.getParsed(CLUSTER_RECORD, parseInfo);
+    } catch (error) {
+      await this.#stopServices();
+      throw error;
+    }
+    this.#services = services;
+    await this.#follow();
+  }
+
+  async #stopServices(): Promise<void> {
+    const services = this.#services;
+    this.#services = undefined;
+    this.#activeEpoch = undefined;
+    for (const part of this.#started.splice(0)) await part.stop();
+    services?.policies.close();
+    services?.transactor.close();
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(change, change);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  // ---- NodeOperations
+
+  sealStatus(): MaybePromise<SealStatus> {
+    return this.#seal.status();
+  }
+
+  clusterIdentity(): ClusterInfo | undefined {
+    return this.#info;
+  }
+
+  initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }> {
+    return this.#inTurn(() => this.#initialize(request, undefined));
+  }
+
+  /** As `initialize`, but the node stays unsealed and the root token is a given one (development servers). */
+  initializeForDevelopment(rootTokenId: string): Promise<InitResult & { readonly rootToken: string }> {
+    return this.#inTurn(() => this.#initialize({ secretShares: 1, secretThreshold: 1 }, rootTokenId));
+  }
+
+  async #initialize(
+    request: InitRequest,
+    developmentToken: string | undefined,
+  ): Promise<InitResult & { readonly rootToken: string }> {
+    if (await this.initialized()) throw new RequestError('bad-request', 'Vault is already initialized');
+    const id = this.#parts.random.uuid();
+    const name = this.#parts.clusterName ?? `vault-cluster-${Buffer.from(this.#parts.random.bytes(4)).toString('hex')}`;
+    this.#seal.check(request);
+    await this.#parts.cluster?.bootstrap(id);
+    const result = await this.#seal.initializeUnsealed(request);
+    await this.#writeInfo({ id, name });
+    await this.#parts.cluster?.createTls(this.#barrier);
+    await this.#startServices();
+    const services = this.#unsealed();
+    const rootToken = (
+      await services.transactor.run((tx) => services.tokens.createRoot(tx, developmentToken))
+    ).token.reveal();
+    if (developmentToken === undefined) await this.#sealNow();
+    const shown =
+      request.rootTokenPgpKey === undefined
+        ? rootToken
+        : Buffer.from(await encryptFor(request.rootTokenPgpKey, rootToken)).toString('base64');
+    return { ...result, rootToken: shown };
+  }
+
+  async #writeInfo(info: ClusterInfo): Promise<void> {
+    const state = this.#parts.ha.state();
+    if (state.role !== 'active') throw new RequestError('standby');
+    await this.#barrier.write({
+      epoch: state.epoch,
+      ops: [{ kind: 'put', key: CLUSTER_RECORD, value: encoder.encode(JSON.stringify(info)) }],
+    });
+  }
+
+  unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
+    return this.#inTurn(async () => {
+      const before = await this.#seal.status();
+      const status = await this.#seal.unseal(share);
+      if (before.sealed && !status.sealed) await this.#afterUnseal();
+      return this.#seal.status();
+    });
+  }
+
+  async #afterUnseal(): Promise<void> {
+    try {
+      await this.#parts.cluster?.connect(this.#barrier);
+      await this.#startServices();
+    } catch (error) {
+      await this.#sealNow();
+      throw error;
+    }
+    this.#parts.log.info('unsealed');
+  }
+
+  resetUnseal(): MaybePromise<SealStatus> {
+    this.#seal.resetUnseal();
+    return this.#seal.status();
+  }
+
+  seal(): Promise<void> {
+    return this.#inTurn(() => this.#sealNow());
+  }
+
+  async #sealNow(): Promise<void> {
+    await this.#parts.cluster?.disconnect();
+    await this.#stopServices();
+    this.#seal.seal();
+    this.#parts.log.info('sealed');
+  }
+
+  stepDown(): Promise<void> {
+    return this.#parts.ha.stepDown();
+  }
+
+  leader(): LeaderStatus {
+    const { ha } = this.#parts;
+    const state = ha.state();
+    const leader = state.role === 'active' ? ha.self : state.leader;
+    return {
+      haEnabled: ha.enabled,
+      isSelf: this.#services !== undefined && state.role === 'active' && ha.enabled,
+      leaderAddress: ha.enabled ? (leader?.apiAddress ?? '') : '',
+      leaderClusterAddress: ha.enabled ? (leader?.clusterAddress ?? '') : '',
+      ...(state.role === 'active' && ha.enabled ? { activeTime: new Date(state.sinceMs).toISOString() } : {}),
+      ...this.#parts.cluster?.indexes(),
+    };
+  }
+
+  haNodes(): readonly HaNode[] {
+    const { ha, cluster, clock } = this.#parts;
+    const self: HaNode = { hostname: hostname(), address: ha.self, active: true, version: VERSION };
+    const lastEcho = new Date(clock.nowMs()).toISOString();
+    const others = cluster?.standbys() ?? [];
+    return [
+      self,
+      ...others.map((peer): HaNode => ({
+        hostname: peer.nodeId,
+        address: { nodeId: peer.nodeId, apiAddress: '', clusterAddress: peer.address },
+        active: false,
+        version: VERSION,
+        lastEcho,
+      })),
+    ];
+  }
+
+  sanitizedConfig(): Readonly<Record<string, unknown>> {
+    return this.#parts.sanitizedConfig;
+  }
+
+  logLevels(): ReadonlyMap<string, string> {
+    return this.#parts.logLevels.logLevels();
+  }
+
+  setLogLevel(logger: string | undefined, level: string): boolean {
+    return this.#parts.logLevels.setLogLevel(logger, level);
+  }
+
+  resetLogLevel(logger: string | undefined): boolean {
+    return this.#parts.logLevels.resetLogLevel(logger);
+  }
+
+  reload(subsystem: string): Promise<boolean> {
+    return this.#parts.reload(subsystem);
+  }
+
+  requestsInFlight(): Readonly<Record<string, unknown>> {
+    return {};
+  }
+
+  metrics(format: 'prometheus' | 'json'): string {
+    return format === 'json' ? '{}' : '';
+  }
+
+  /** SIGHUP. */
+  async reopenAuditFiles(): Promise<void> {
+    await this.#services?.audit.reopen();
+  }
+
+  /** Development servers: whatever is done right after the start, as root. */
+  async asRoot<T>(work: (services: NodeServices) => Promise<T>): Promise<T> {
+    return work(this.#unsealed());
+  }
+
+  /** A graceful end: hands over, then closes the store. */
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#services) await this.#sealNow();
+    });
+    this.#unsubscribe();
+    await this.#offLoop.close();
+    await this.#barrier.close();
+  }
+}

@@ -1,0 +1,140 @@
+import 'reflect-metadata';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { systemClock, systemRandom } from '@coffer/kernel';
+import type { Clock, Log, LogLevel, Random } from '@coffer/kernel';
+import { RaftBackend, TlsTransport } from '@coffer/cluster';
+import { Pipeline } from '@coffer/core-pipeline';
+import { Listener, RequestHandler } from '@coffer/gateway';
+import { PluginRegistry } from '@coffer/sdk-nest';
+import { InmemBackend, alwaysActive } from '@coffer/storage';
+import type { Backend, HaCoordinator } from '@coffer/storage';
+import { createRaft, decodeMessage, encodeMessage } from 'raft-ts';
+import { AppModule } from '../app.module.ts';
+import { LineLog, LogLevels } from '../logging/line-log.ts';
+import { ClusterMember } from '../node/cluster-member.ts';
+import { CofferNode } from '../node/coffer-node.ts';
+import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
+import type { ServerSettings } from './settings.ts';
+
+/** A server that runs: its node, its listeners, and the Nest application beside them. */
+export interface RunningServer {
+  readonly node: CofferNode;
+  readonly cluster: ClusterMember | undefined;
+  readonly listeners: readonly Listener[];
+  readonly log: Log;
+  /** SIGHUP. */
+  reload(level: LogLevel | undefined): Promise<void>;
+  /** Hands over, finishes what is under way, closes everything. */
+  close(): Promise<void>;
+}
+
+interface Store {
+  readonly backend: Backend;
+  readonly ha: HaCoordinator;
+  readonly cluster?: ClusterMember;
+}
+
+/** How long requests under way may take once the server closes, in milliseconds. */
+const CLOSE_GRACE_MS = 5000;
+
+/** @throws StorageError, NodeJS.ErrnoException (an address in use) */
+export async function startServer(settings: ServerSettings, write: (line: string) => void): Promise<RunningServer> {
+  const clock = systemClock;
+  const random = systemRandom;
+  const levels = new LogLevels(settings.logLevel);
+  const log = new LineLog('coffer', { levels, clock, format: settings.logFormat, sink: write });
+  const store = await openStore(settings, clock, random, log);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, new ExpressAdapter(), {
+    logger: false,
+    abortOnError: false,
+  });
+  await app.init();
+  const node = new CofferNode({
+    ...store,
+    plugins: app.get(PluginRegistry),
+    clock,
+    random,
+    log,
+    clusterName: settings.clusterName,
+    systemTtl: { defaultSeconds: settings.defaultLeaseTtlSeconds, maxSeconds: settings.maxLeaseTtlSeconds },
+    cacheBytesMax: settings.cacheBytesMax,
+    sanitizedConfig: settings.sanitized,
+    logLevels: {
+      logLevels: () => levels.all(),
+      setLogLevel: (name, level) => levels.set(name, level as LogLevel),
+      resetLogLevel: (name) => levels.reset(name, settings.logLevel),
+    },
+    reload: () => Promise.resolve(false),
+  });
+  const pipeline = new Pipeline({
+    node,
+    forwarder: new ClusterForwarder(store.ha, store.cluster?.raft.forward, clock),
+    clock,
+    log: log.named('core'),
+  });
+  if (store.cluster) serveForwarded(store.cluster.raft.forward, pipeline, clock);
+  // The one place where Express is seen: everything that is not the API.
+  const express = app.getHttpAdapter().getInstance() as (message: IncomingMessage, response: ServerResponse) => void;
+  const listeners = settings.listeners.map(({ listener, handler }) => {
+    const requests = new RequestHandler(
+      { pipeline, namespaces: node.namespaces, clock, random, log: log.named('http') },
+      handler,
+    );
+    return new Listener(requests, express, listener);
+  });
+  for (const listener of listeners) await listener.open();
+  for (const note of settings.notes) log.info(note);
+  store.cluster?.startJoining();
+  return {
+    node,
+    cluster: store.cluster,
+    listeners,
+    log,
+    reload: async (level) => {
+      if (level) levels.set(undefined, level);
+      await node.reopenAuditFiles();
+    },
+    close: async () => {
+      store.cluster?.stopJoining();
+      await node.close();
+      await Promise.all(listeners.map((listener) => listener.close(CLOSE_GRACE_MS)));
+      await app.close();
+    },
+  };
+}
+
+async function openStore(settings: ServerSettings, clock: Clock, random: Random, log: Log): Promise<Store> {
+  const { storage, apiAddress, clusterAddress } = settings;
+  if (storage.kind === 'inmem') {
+    return {
+      backend: new InmemBackend(),
+      ha: alwaysActive({ nodeId: 'inmem', apiAddress, clusterAddress }, clock.nowMs()),
+    };
+  }
+  const raftLog = log.named('storage').named('raft');
+  const transport = new TlsTransport({
+    self: { nodeId: storage.nodeId, apiAddress, clusterAddress },
+    listenAddress: settings.clusterListenAddress,
+    codec: { encode: encodeMessage, decode: decodeMessage },
+    clock,
+    random,
+    log: raftLog.named('transport'),
+  });
+  const raft = new RaftBackend({
+    config: { ...storage, apiAddress, clusterAddress, listenAddress: settings.clusterListenAddress },
+    clock,
+    random,
+    log: raftLog,
+    transport,
+    createRaft,
+  });
+  await raft.open();
+  return {
+    backend: raft,
+    ha: raft,
+    cluster: new ClusterMember({ raft, retryJoin: storage.retryJoin, clock, random, log: raftLog }),
+  };
+}
