@@ -1,0 +1,115 @@
+import { Secret, silentLog, systemRandom } from '@coffer/kernel';
+import { ROOT_NAMESPACE } from '@coffer/sdk';
+import type { EngineType, LoginAuth, NamespaceRef } from '@coffer/sdk';
+import type { LeaseManager, LiveMount, NewToken, Router } from '@coffer/core-api';
+import type { Transaction } from '@coffer/storage';
+import { TokenService } from './token-service.ts';
+import { ManualClock, TestStore } from './store.fixture.ts';
+
+const DAY_SECONDS = 86_400;
+
+export const login: LoginAuth = {
+  displayName: 'ann',
+  policies: ['app'],
+  metadata: { username: 'ann' },
+  parameters: {
+    boundCidrs: [],
+    explicitMaxTtlSeconds: 0,
+    maxTtlSeconds: 0,
+    noDefaultPolicy: false,
+    numUses: 0,
+    periodSeconds: 0,
+    policies: [],
+    strictlyBindIp: false,
+    ttlSeconds: 0,
+    type: 'default',
+  },
+  renewable: true,
+};
+
+export const newToken = (more: Partial<NewToken> = {}): NewToken => ({
+  namespace: ROOT_NAMESPACE,
+  policies: ['default'],
+  path: 'auth/token/create',
+  metadata: null,
+  displayName: 'token',
+  type: 'service',
+  ttlSeconds: 3600,
+  explicitMaxTtlSeconds: 0,
+  periodSeconds: 0,
+  renewable: true,
+  numUses: 0,
+  boundCidrs: [],
+  strictlyBindIp: false,
+  role: '',
+  entityId: '',
+  ...more,
+});
+
+/** Remembers what it is asked for. */
+class RecordedLeases implements Pick<LeaseManager, 'registerToken' | 'dropToken' | 'revokeByToken'> {
+  readonly tokens = new Map<string, number>();
+  readonly revokedTokens = new Set<string>();
+
+  registerToken(_tx: Transaction, lease: Parameters<LeaseManager['registerToken']>[1]): string {
+    this.tokens.set(lease.saltedTokenId, lease.expiresMs);
+    return `${lease.path}/h${lease.saltedTokenId}`;
+  }
+
+  dropToken(_tx: Transaction, _namespace: NamespaceRef, _path: string, saltedTokenId: string): void {
+    this.tokens.delete(saltedTokenId);
+  }
+
+  revokeByToken(saltedTokenId: string): Promise<void> {
+    this.revokedTokens.add(saltedTokenId);
+    return Promise.resolve();
+  }
+}
+
+function mountOf(prefix: string, accessor: string, typeName: string): LiveMount {
+  const type: EngineType<null> = { help: { synopsis: 'x', description: 'x' }, paths: [], create: () => null };
+  return {
+    entry: { accessor, namespace: ROOT_NAMESPACE, path: prefix.replace(/^auth\//, ''), type: typeName, tuning: {} },
+    type,
+    engine: null,
+    prefix,
+    storagePrefix: `logical/${accessor}/`,
+    context: {
+      signal: new AbortController().signal,
+      system: { defaultLeaseTtlSeconds: () => 32 * DAY_SECONDS, maxLeaseTtlSeconds: () => 32 * DAY_SECONDS },
+    },
+  } as unknown as LiveMount;
+}
+
+/** A token store with fakes around it. */
+export function world(store = new TestStore(), clock = new ManualClock()) {
+  const mounts = [
+    mountOf('auth/token/', 'auth_token_1', 'token'),
+    mountOf('auth/userpass/', 'auth_userpass_1', 'userpass'),
+    mountOf('cubbyhole/', 'cubbyhole_1', 'cubbyhole'),
+  ];
+  const router = {
+    mount: (_: NamespaceRef, path: string) => mounts.find(({ prefix }) => path.startsWith(prefix)),
+    byAccessor: (accessor: string) => mounts.find(({ entry }) => entry.accessor === accessor),
+  } as unknown as Router;
+  const leases = new RecordedLeases();
+  const transactor = store.transactor();
+  const identity = {
+    entityForLogin: () => 'entity-1',
+    policiesOf: (): readonly string[] => [],
+  };
+  const tokens = new TokenService({
+    backend: store,
+    transactor,
+    derive: (purpose, length) => new Secret(new Uint8Array(Buffer.alloc(length, purpose))),
+    leases: () => leases,
+    identity: () => identity,
+    router: () => router,
+    clock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  tokens.start();
+  const create = (more: Partial<NewToken> = {}) => transactor.run((tx) => tokens.create(tx, newToken(more)));
+  return { store, clock, tokens, transactor, leases, router, mounts, identity, create };
+}
