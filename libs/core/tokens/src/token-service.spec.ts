@@ -226,14 +226,19 @@ describe('logins', () => {
     expect(entry).toMatchObject({ displayName: 'userpass-ann', path: 'auth/userpass/login/ann' });
   });
 
-  it.each(['root', ' Root', 'ROOT', 'ro\u0000ot', '\u200broot', 'ｒｏｏｔ'])('never make root tokens (%j)', async (name) => {
-    await expect(logIn(world(), { policies: [name] })).rejects.toThrow('auth methods cannot create root tokens');
-  });
+  it.each(['root', ' Root', 'ROOT', 'ro\u0000ot', '\u200broot', 'ｒｏｏｔ'])(
+    'never make root tokens (%j)',
+    async (name) => {
+      await expect(logIn(world(), { policies: [name] })).rejects.toThrow('auth methods cannot create root tokens');
+    },
+  );
 
   it('keep to TTL, maximum, period and type of the role', async () => {
     const parameters = { ...login.parameters, ttlSeconds: 7200, maxTtlSeconds: 3600 };
     expect(await logIn(world(), { parameters })).toMatchObject({ ttlSeconds: 3600 });
-    expect(await logIn(world(), { parameters: { ...parameters, periodSeconds: 60 } })).toMatchObject({ ttlSeconds: 60 });
+    expect(await logIn(world(), { parameters: { ...parameters, periodSeconds: 60 } })).toMatchObject({
+      ttlSeconds: 60,
+    });
     expect(await logIn(world(), { parameters: { ...parameters, type: 'batch' } })).toMatchObject({
       tokenType: 'batch',
       accessor: '',
