@@ -3,7 +3,8 @@ import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { EngineType } from '@coffer/sdk';
 import type { LiveMount, Router } from '@coffer/core-api';
 import { LeaseService } from './lease-service.ts';
-import { encodeLease, idKey, dueKey } from './records.ts';
+import { dueKey, encodeLease, idKey } from './records.ts';
+import type { StoredLease } from './records.ts';
 import { ManualClock, TestStore, settled } from './store.fixture.ts';
 
 const HOUR_MS = 3_600_000;
@@ -97,6 +98,45 @@ describe('leases of secrets', () => {
     const renewed = await leases.renew(ROOT_NAMESPACE, leaseId, 7200);
     expect(renewed.ttlSeconds).toBe(7200);
     await clock.advance(2 * HOUR_MS - 1);
+    expect(revoked).toEqual([]);
+    await clock.advance(1);
+    expect(revoked).toEqual(['ann']);
+  });
+
+  it('have one place in the index of due times', async () => {
+    const { leases, grant, store, clock } = world();
+    const { leaseId } = await grant('ann');
+    await clock.advance(1000);
+    await leases.renew(ROOT_NAMESPACE, leaseId, 7200);
+    expect(store.keys({ from: 'sys/expire/due/', to: 'sys/expire/due0' })).toEqual([
+      dueKey(clock.nowMs() + 7_200_000, 'root', leaseId),
+    ]);
+  });
+
+  it('are spared by a renewal that comes between being found due and being revoked', async () => {
+    const { leases, grant, store, clock, revoked } = world();
+    leases.activate();
+    const { leaseId } = await grant('ann');
+    const read = store.getParsed.bind(store);
+    let overtaken = false;
+    store.getParsed = ((key: string, parse: (bytes: Uint8Array) => unknown) => {
+      const value = read(key, parse);
+      if (overtaken || !key.startsWith('sys/expire/id/')) return value;
+      overtaken = true;
+      const { expiresMs, ...lease } = value as StoredLease;
+      const later = { ...lease, expiresMs: expiresMs + HOUR_MS, dueMs: expiresMs + HOUR_MS };
+      return store
+        .write({
+          epoch: 1,
+          ops: [
+            { kind: 'put', key, value: encodeLease(later) },
+            { kind: 'put', key: dueKey(later.dueMs, 'root', leaseId), value: new Uint8Array(0) },
+          ],
+        })
+        .then(() => value);
+    }) as typeof store.getParsed;
+    await clock.advance(2 * HOUR_MS - 1);
+    expect(overtaken).toBe(true);
     expect(revoked).toEqual([]);
     await clock.advance(1);
     expect(revoked).toEqual(['ann']);
