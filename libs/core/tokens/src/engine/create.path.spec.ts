@@ -1,5 +1,5 @@
 import { Secret, silentLog } from '@coffer/kernel';
-import { PathTable, coerceFields } from '@coffer/sdk';
+import { PathTable, coerceFields, inCidrs } from '@coffer/sdk';
 import type { Operation, Response } from '@coffer/sdk';
 import { MountView } from '@coffer/core-api';
 import type { Acl, CoreRequestContext, LiveMount, TokenEntry } from '@coffer/core-api';
@@ -188,10 +188,43 @@ describe('auth/token/create', () => {
     await expect(w.ask(caller, 'update', 'renew-self')).rejects.toThrow('lease is not renewable');
   });
 
-  it('refuses addresses that are none', async () => {
+  it('asks the role again at each renewal', async () => {
     const w = engineWorld();
     const caller = await root(w);
-    for (const block of ['300.0.0.1', '10.0.0.0/33', '::1/129', '10.0.0/8', '10.0.0.1/08x', 'localhost'])
-      await expect(w.ask(caller, 'update', 'roles/r', { token_bound_cidrs: [block] })).rejects.toThrow();
+    await w.ask(caller, 'update', 'roles/r', { allowed_policies: 'app', token_period: '1h' });
+    const made = await w.ask(caller, 'update', 'create/r');
+    const token = made.response?.auth?.clientToken ?? '';
+    expect(made.response?.auth?.ttlSeconds).toBe(3600);
+    await w.ask(caller, 'update', 'roles/r', { token_period: '2h' });
+    expect((await w.ask(caller, 'update', 'renew', { token })).response?.auth?.ttlSeconds).toBe(7200);
+    await w.ask(caller, 'update', 'roles/r', { token_period: 0, token_explicit_max_ttl: '90m' });
+    expect((await w.ask(caller, 'update', 'renew', { token })).response?.auth?.ttlSeconds).toBe(5400);
+    await w.ask(caller, 'delete', 'roles/r');
+    await expect(w.ask(caller, 'update', 'renew', { token })).rejects.toThrow('could not be found, not renewing');
   });
+
+  it.each(['300.0.0.1', '10.0.0', 'localhost', '::g'])('refuses the address %s', async (block) => {
+    const w = engineWorld();
+    const asked = w.ask(await root(w), 'update', 'roles/r', { token_bound_cidrs: [block] });
+    await expect(asked).rejects.toThrow(block);
+  });
+
+  it.each(['10.0.0.0/33', '::1/129', '10.0.0/8', '10.0.0.1/08x'])('lets nobody in by %s', async (block) => {
+    const w = engineWorld();
+    const caller = await root(w);
+    await w.ask(caller, 'update', 'roles/r', { token_bound_cidrs: [block], allowed_policies: 'app' });
+    const made = await w.ask(caller, 'update', 'create/r');
+    const entry = await w.tokens.lookup(new Secret(made.response?.auth?.clientToken ?? ''));
+    expect(entry?.boundCidrs).toEqual([block]);
+    for (const address of ['10.0.0.1', '::1', '0.0.0.0']) expect(inCidrs(address, entry?.boundCidrs ?? [])).toBe(false);
+  });
+
+  it('shows a block of one address as the address', async () => {
+    const w = engineWorld();
+    const caller = await root(w);
+    await w.ask(caller, 'update', 'roles/r', { token_bound_cidrs: '127.0.0.1/32,::1/128,10.0.0.0/8' });
+    const { response } = await w.ask(caller, 'read', 'roles/r');
+    expect(response?.data?.token_bound_cidrs).toEqual(['127.0.0.1', '::1', '10.0.0.0/8']);
+  });
+});
 });

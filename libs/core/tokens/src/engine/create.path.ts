@@ -86,6 +86,7 @@ function smaller(asked: number, ofRole: number, what: string, warn: (text: strin
   return value;
 }
 
+/** What a role adds counts for the TTL and is asked for again at each renewal: the token keeps its own terms only. */
 interface Terms {
   readonly ttlSeconds: number;
   readonly explicitMaxTtlSeconds: number;
@@ -94,8 +95,11 @@ interface Terms {
 
 function termsOf({ sent, role, sudo, context }: Wish, batch: boolean, root: boolean): Terms {
   const warn = (text: string): void => context.warn(text);
-  let explicitMaxTtlSeconds = sent.explicit_max_ttl === '' ? 0 : seconds(sent.explicit_max_ttl, 'explicit_max_ttl');
-  let periodSeconds = sent.period === '' ? 0 : seconds(sent.period, 'period');
+  const own = {
+    explicitMaxTtlSeconds: sent.explicit_max_ttl === '' ? 0 : seconds(sent.explicit_max_ttl, 'explicit_max_ttl'),
+    periodSeconds: sent.period === '' ? 0 : seconds(sent.period, 'period'),
+  };
+  let { explicitMaxTtlSeconds, periodSeconds } = own;
   if (periodSeconds > 0 && !sudo) throw badRequest('root or sudo privileges required to create periodic token');
   const wanted = sent.ttl !== '' ? seconds(sent.ttl, 'ttl') : sent.lease !== '' ? seconds(sent.lease, 'lease') : 0;
   if (role && !batch) {
@@ -104,8 +108,7 @@ function termsOf({ sent, role, sudo, context }: Wish, batch: boolean, root: bool
     periodSeconds = smaller(periodSeconds, parameters.periodSeconds, 'Period', warn);
   }
   // Only root tokens may be without end.
-  if (root && wanted === 0 && periodSeconds === 0)
-    return { ttlSeconds: explicitMaxTtlSeconds, explicitMaxTtlSeconds, periodSeconds };
+  if (root && wanted === 0 && periodSeconds === 0) return { ...own, ttlSeconds: explicitMaxTtlSeconds };
   const { system } = coreContext(context).mount.context;
   const decided = decideTtl({
     defaultTtlSeconds: system.defaultLeaseTtlSeconds(),
@@ -118,7 +121,7 @@ function termsOf({ sent, role, sudo, context }: Wish, batch: boolean, root: bool
   });
   for (const warning of decided.warnings) warn(warning);
   if (decided.ttlSeconds === undefined) throw badRequest('the token would end at once');
-  return { ttlSeconds: decided.ttlSeconds, explicitMaxTtlSeconds, periodSeconds };
+  return { ...own, ttlSeconds: decided.ttlSeconds };
 }
 
 async function entityByAlias(deps: TokenEngineDeps, { sent, role, context }: Wish): Promise<string> {
