@@ -227,4 +227,3 @@ describe('auth/token/create', () => {
     expect(response?.data?.token_bound_cidrs).toEqual(['127.0.0.1', '::1', '10.0.0.0/8']);
   });
 });
-});
