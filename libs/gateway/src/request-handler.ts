@@ -101,7 +101,10 @@ export class RequestHandler {
   ): MaybePromise<Rendered> {
     const { headers } = message;
     const { clock, random, namespaces, pipeline } = this.#deps;
-    const located = namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', target.path);
+    // A list is of a folder, whose path ends with a slash: policies are written for that.
+    const isList = operation === 'list' || operation === 'scan';
+    const path = isList && target.path !== '' && !target.path.endsWith('/') ? `${target.path}/` : target.path;
+    const located = namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', path);
     if (!located) throw new RequestError('no-route', `no handler for route "${target.path}". route entry not found.`);
     const token = tokenOf(headers);
     const wrapTtl = headerText(headers['x-vault-wrap-ttl']);
@@ -126,7 +129,8 @@ export class RequestHandler {
   }
 
   #dataOf(message: IncomingMessage, target: ParsedTarget, body: Uint8Array | undefined): Record<string, unknown> {
-    if (body === undefined || body.length === 0) return target.query ? queryData(target.query) : EMPTY;
+    if (body === undefined) return target.query ? queryData(target.query) : EMPTY;
+    if (body.length === 0) return EMPTY;
     const type = message.headers['content-type'];
     if (message.method === 'PATCH' && !type?.startsWith('application/merge-patch+json')) {
       throw new RequestError('unsupported-media-type', 'PATCH requires the content type application/merge-patch+json');
@@ -176,8 +180,8 @@ function operationOf(method: string, target: ParsedTarget): Operation {
   switch (STAND_INS.get(method) ?? method) {
     case 'GET':
       if (target.query?.has('help')) return 'help';
-      if (isTrue(target.query?.get('list'))) return 'list';
-      return isTrue(target.query?.get('scan')) ? 'scan' : 'read';
+      if (isTrue(target.query?.get('list'), 'list')) return 'list';
+      return isTrue(target.query?.get('scan'), 'scan') ? 'scan' : 'read';
     case 'HEAD':
       if (!/^sys\/health$/.test(target.path)) throw new RequestError('unsupported-operation');
       return 'read';
@@ -199,7 +203,12 @@ function operationOf(method: string, target: ParsedTarget): Operation {
   }
 }
 
-const isTrue = (text: string | null | undefined): boolean => text === 'true' || text === '1';
+/** @throws RequestError for a text that is no boolean */
+function isTrue(text: string | null | undefined, name: string): boolean {
+  if (text === 'true' || text === '1') return true;
+  if (text === null || text === undefined || text === '' || text === 'false' || text === '0') return false;
+  throw badRequest(`query parameter "${name}" must be true or false`);
+}
 
 function headerText(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === 'string' ? value : value?.[0];

@@ -12,6 +12,11 @@ const path = (pattern: string) => {
     read: { summary: 'reads', handler: () => undefined },
   });
 };
+const listed = definePath('listed', {
+  fields: {},
+  help: { synopsis: 'listed' },
+  list: { summary: 'lists', handler: () => undefined },
+});
 const table = new PathTable(
   [
     'config',
@@ -23,7 +28,9 @@ const table = new PathTable(
     'mounts',
     'mounts/:path+',
     'mounts/:path+/tune',
-  ].map(path),
+  ]
+    .map(path)
+    .concat(listed),
 );
 const matched = (text: string) => {
   const found = table.match(text);
@@ -33,7 +40,9 @@ const matched = (text: string) => {
 describe('PathTable', () => {
   it.each([
     ['config', ['config', {}]],
-    ['config/', ['config', {}]],
+    ['config/', undefined],
+    ['listed/', ['listed', {}]],
+    ['listed', ['listed', {}]],
     ['keys/a', ['keys/:name', { name: 'a' }]],
     ['keys/special', ['keys/special', {}]],
     ['keys/special/rotate', ['keys/:name/rotate', { name: 'special' }]],

@@ -122,7 +122,8 @@ export class PathTable<E> {
     values: string[],
     trailingSlash: boolean,
   ): PathMatch<E> | undefined {
-    if (at === parts.length && node.end) return { path: node.end.path, captures: captured(node.end.names, values) };
+    if (at === parts.length && node.end && (!trailingSlash || isFolder(node.end.path)))
+      return { path: node.end.path, captures: captured(node.end.names, values) };
     const part = parts[at];
     if (part !== undefined) {
       const literal = node.literals.get(part);
@@ -141,6 +142,11 @@ export class PathTable<E> {
     }
     return undefined;
   }
+}
+
+/** Only what can be listed may be asked for with a trailing slash. */
+function isFolder<E>(path: PathDeclaration<E>): boolean {
+  return path.operations.list !== undefined || path.operations.scan !== undefined;
 }
 
 function emptyNode<E>(): Node<E> {

@@ -33,6 +33,8 @@ export interface Response {
   readonly lease?: { readonly id: string; readonly durationSeconds: number; readonly renewable: boolean };
   readonly wrapInfo?: WrapInfo;
   readonly warnings?: readonly string[];
+  /** The accessor of what `data` holds, told with the wrapping token if the answer is wrapped. */
+  readonly wrappedAccessor?: string;
   /** A status other than the usual one for the operation (404 with `data` for a deleted version, 202 …). */
   readonly status?: number;
   /** Older `sys/` endpoints show the members of `data` beside it, too. */

@@ -17,6 +17,7 @@ import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
+import { pages } from '../pages/pages.ts';
 import type { ServerSettings } from './settings.ts';
 
 /** A server that runs: its node, its listeners, and the Nest application beside them. */
@@ -51,6 +52,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     logger: false,
     abortOnError: false,
   });
+  app.use(pages);
   await app.init();
   const node = new CofferNode({
     ...store,

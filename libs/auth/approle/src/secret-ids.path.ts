@@ -1,4 +1,4 @@
-import { RequestError, badRequest, definePath, field, inCidrs, listResponse, parseCidr } from '@coffer/sdk';
+import { badRequest, definePath, field, inCidrs, listResponse, parseCidr } from '@coffer/sdk';
 import type { FieldValues, PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { AppRole } from './approle.ts';
 import { checkCidrs } from './roles.path.ts';
@@ -109,6 +109,7 @@ async function issue(
   });
   return {
     data: { secret_id: text, secret_id_accessor: accessor, secret_id_num_uses: numUses, secret_id_ttl: ttlSeconds },
+    wrappedAccessor: accessor,
   };
 }
 
@@ -192,10 +193,10 @@ const lookupAccessorPath = definePath('role/:role_name/secret-id-accessor/lookup
       const role = await engine.knownRole(view, fields.role_name);
       const found = await engine.byAccessor(view, role, fields.secret_id_accessor);
       if (!found)
-        throw new RequestError(
-          'not-found',
-          `failed to find accessor entry for secret_id_accessor: "${fields.secret_id_accessor}"`,
-        );
+        return {
+          status: 404,
+          data: { error: `failed to find accessor entry for secret_id_accessor: "${fields.secret_id_accessor}"` },
+        };
       return { data: describe(found.secretId) };
     },
   },

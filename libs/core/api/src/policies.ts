@@ -49,6 +49,9 @@ export interface StoredPolicy {
   readonly text: string;
   readonly version: number;
   readonly casRequired: boolean;
+  /** Whether values of templates may hold `/`, or `*` and `+`; off unless the operator says so. */
+  readonly allowSlashes?: boolean;
+  readonly allowWildcards?: boolean;
   /** Milliseconds since 1970; 0: never. */
   readonly expiresMs: number;
   readonly modifiedMs: number;

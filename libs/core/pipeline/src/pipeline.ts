@@ -14,7 +14,7 @@ import { authorize } from './stages/authorize.stage.ts';
 import { identify } from './stages/identify.stage.ts';
 import { locate, refuseUnknown, typeFields } from './stages/locate.stage.ts';
 import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
-import { serve } from './stages/serve.stage.ts';
+import { serve, spendUseOfRefused } from './stages/serve.stage.ts';
 
 /** Sends a request to the active node and brings its answer. */
 export interface RequestForwarder {
@@ -146,6 +146,8 @@ export class Pipeline {
   /** Paths about the node itself, served sealed or not; everything else waits for unsealing. */
   #serveAnyway(run: Run): MaybePromise<Outcome> {
     const { services } = run;
+    if (run.path?.whileSealed && run.path.unauthenticated && !run.declared)
+      throw new RequestError('unsupported-operation');
     if (run.path?.whileSealed && run.declared) {
       if (run.declared.runs === 'active' && services && this.#node.ha().role !== 'active') throw FORWARD;
       typeFields(run);
@@ -202,18 +204,19 @@ export class Pipeline {
     try {
       const judged = authorize(run, services);
       if (!isPromise(judged)) return;
-      return judged.catch((error: unknown) => this.#auditRefusal(run, services, error));
+      return judged.catch((error: unknown) => this.#refuse(run, services, error));
     } catch (error) {
-      return this.#auditRefusal(run, services, error);
+      return this.#refuse(run, services, error);
     }
   }
 
-  #auditRefusal(run: Run, services: CoreServices, error: unknown): MaybePromise<never> {
-    const written = error instanceof RequestError ? auditRequest(run, services, error) : undefined;
-    if (!isPromise(written)) throw error;
-    return written.then(() => {
-      throw error;
-    });
+  /** A refused request is recorded, and spends a use of its token like any other. */
+  async #refuse(run: Run, services: CoreServices, error: unknown): Promise<never> {
+    if (error instanceof RequestError) {
+      await auditRequest(run, services, error);
+      await spendUseOfRefused(run, services);
+    }
+    throw error;
   }
 
   #serveAudited(run: Run, services: CoreServices): MaybePromise<Outcome> {

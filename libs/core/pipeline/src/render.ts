@@ -16,6 +16,10 @@ export function render(request: Request, outcome: Outcome): Rendered {
       return outcome.rendered;
     case 'failed': {
       const { error } = outcome;
+      // Vault's handlers of PATCH answer "not there" without a body.
+      if (request.operation === 'patch' && error.code === 'not-found' && error.clientTexts.length === 0) {
+        return { status: error.status, headers: JSON_HEADERS, body: undefined };
+      }
       const body = { errors: error.clientTexts, ...(error.data === undefined ? {} : { data: error.data }) };
       const headers =
         error.retryAfterSeconds === undefined

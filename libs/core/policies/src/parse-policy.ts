@@ -86,6 +86,8 @@ function ruleOf(written: string, body: HclObject): PathRule {
   const path = written.startsWith('/') ? written.slice(1) : written;
   if (path.includes('+*'))
     throw new ConfigError('policy', body.at, `path "${written}": invalid use of wildcards ('+*' is forbidden)`);
+  if (!hasBalancedTemplates(path))
+    throw new ConfigError('policy', body.at, `path "${written}": unbalanced templating characters`);
   const values = new Map<string, HclValue>();
   for (const item of body.items) {
     if (!KNOWN.has(item.key)) throw new ConfigError('policy', item.at, `path "${written}": invalid key "${item.key}"`);
@@ -114,6 +116,11 @@ function ruleOf(written: string, body: HclObject): PathRule {
     ...(max === undefined ? {} : { maxWrappingTtlSeconds: max }),
     ...(expires === undefined ? {} : { expiresMs: expires }),
   };
+}
+
+/** Every `{{` has its `}}`, and none lies in another. */
+function hasBalancedTemplates(path: string): boolean {
+  return !/\{\{|\}\}/.test(path.replaceAll(/\{\{[^{}]*\}\}/g, ''));
 }
 
 function capabilitiesOf(path: string, values: ReadonlyMap<string, HclValue>): ReadonlySet<Capability> {

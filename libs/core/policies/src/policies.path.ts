@@ -11,12 +11,16 @@ const policyFields = {
   rules: field.string('The rules, under an older name.', { deprecated: true }),
   cas: field.int('The version that must be the current one; -1 or 0: there must be none.'),
   cas_required: field.bool('Whether later writes must name the current version.'),
+  allow_slashes_in_identity_templates: field.bool('Let the values of templates hold slashes.'),
+  allow_wildcards_in_identity_templates: field.bool('Let the values of templates hold wildcards.'),
   ttl: field.duration('How long the policy lives.'),
   expiration: field.time('When the policy ends.'),
 };
 
 function describe(policy: StoredPolicy, textName: 'policy' | 'rules'): Record<string, unknown> {
   return {
+    allow_slashes_in_identity_templates: policy.allowSlashes ?? false,
+    allow_wildcards_in_identity_templates: policy.allowWildcards ?? false,
     cas_required: policy.casRequired,
     ...(policy.expiresMs === 0 ? {} : { expiration: new Date(policy.expiresMs).toISOString() }),
     ...(policy.modifiedMs === 0 ? {} : { modified: new Date(policy.modifiedMs).toISOString() }),
@@ -75,6 +79,8 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
     fields: {
       readonly cas: number | undefined;
       readonly cas_required: boolean | undefined;
+      readonly allow_slashes_in_identity_templates: boolean | undefined;
+      readonly allow_wildcards_in_identity_templates: boolean | undefined;
       readonly ttl: number | undefined;
       readonly expiration: number | undefined;
     },
@@ -84,6 +90,8 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
     return {
       ...(fields.cas === undefined ? {} : { cas: fields.cas }),
       ...(fields.cas_required === undefined ? {} : { casRequired: fields.cas_required }),
+      allowSlashes: fields.allow_slashes_in_identity_templates ?? false,
+      allowWildcards: fields.allow_wildcards_in_identity_templates ?? false,
       ...(expiresMs === undefined ? {} : { expiresMs }),
     };
   };
@@ -94,7 +102,12 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
       list: {
         summary: 'The policies',
         handler: async (_: unknown, { after, limit }, { request }) => ({
-          data: { keys: pageOf(await policies().list(request.namespace), after, limit) },
+          data: {
+            keys: await policies().list(request.namespace, {
+              ...(after ? { after } : {}),
+              ...(limit && limit > 0 ? { limit } : {}),
+            }),
+          },
         }),
       },
     }),
@@ -195,8 +208,3 @@ const older = (names: readonly string[]): Response => ({
   alsoAtTopLevel: true,
   data: { keys: names, policies: names },
 });
-
-function pageOf(names: readonly string[], after: string | undefined, limit: number | undefined): readonly string[] {
-  const rest = after ? names.filter((name) => name > after) : names;
-  return limit !== undefined && limit > 0 ? rest.slice(0, limit) : rest;
-}

@@ -3,7 +3,7 @@ import type { Clock, MaybePromise } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { NamespaceRef } from '@coffer/sdk';
 import type { Acl, Identity, PolicyStore, StoredPolicy, TokenEntry } from '@coffer/core-api';
-import type { AppliedBatch, ParsingBackend, Transaction, Transactor } from '@coffer/storage';
+import type { AppliedBatch, ListOptions, ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 import { DEFAULT_POLICY, HIDDEN, IMMUTABLE, RESPONSE_WRAPPING_POLICY } from './built-in-policies.ts';
 import { CompiledAcl, ROOT_ACL } from './compiled-acl.ts';
 import type { AppliedPolicy } from './compiled-acl.ts';
@@ -36,6 +36,8 @@ export interface PolicyWrite {
   /** Undefined: not checked. -1: there is none yet. */
   readonly cas?: number;
   readonly casRequired?: boolean;
+  readonly allowSlashes?: boolean;
+  readonly allowWildcards?: boolean;
   /** Milliseconds since 1970; 0: never. */
   readonly expiresMs?: number;
 }
@@ -76,18 +78,20 @@ export class PolicyService implements PolicyStore {
     return whenReady(this.#load(namespace.id, name.toLowerCase()), (loaded) => loaded?.stored);
   }
 
-  list(namespace: NamespaceRef): MaybePromise<readonly string[]> {
-    return whenReady(this.#deps.backend.list(`${POLICY_RECORDS}${namespace.id}/`), (names) => {
-      const shown = names.map(decodeURIComponent).filter((name) => !HIDDEN.has(name));
-      if (namespace.id === 'root') shown.push('root');
-      return shown.sort();
-    });
+  /** Names of the policies that have not ended; `default` and `root` are always among them. */
+  async list(namespace: NamespaceRef, page: ListOptions = {}): Promise<readonly string[]> {
+    const names = (await this.#deps.backend.list(`${POLICY_RECORDS}${namespace.id}/`, page)).map(decodeURIComponent);
+    const live = await Promise.all(names.map(async (name) => (await this.#load(namespace.id, name)) !== undefined));
+    const shown = names.filter((name, index) => live[index] && !HIDDEN.has(name));
+    return [...new Set([...shown, 'default', ...(namespace.id === 'root' ? ['root'] : [])])].sort();
   }
 
   /** @throws RequestError for a policy that cannot be parsed or changed, or whose `cas` does not fit */
   async write(tx: Transaction, namespace: NamespaceRef, name: string, write: PolicyWrite): Promise<StoredPolicy> {
     if (IMMUTABLE.has(name)) throw badRequest(`cannot update "${name}" policy`);
     parsePolicy(name, write.text);
+    if (write.expiresMs && write.expiresMs <= this.#deps.clock.nowMs())
+      throw badRequest('refusing to update policy as expiration time has already elapsed');
     const before = await this.#read(tx, namespace.id, name);
     checkAndSet(before, write.cas);
     const after: StoredPolicy = {
@@ -96,6 +100,8 @@ export class PolicyService implements PolicyStore {
       text: write.text,
       version: (before?.version ?? 0) + 1,
       casRequired: write.casRequired ?? false,
+      allowSlashes: write.allowSlashes ?? false,
+      allowWildcards: write.allowWildcards ?? false,
       expiresMs: write.expiresMs ?? 0,
       modifiedMs: this.#deps.clock.nowMs(),
     };
@@ -167,7 +173,7 @@ export class PolicyService implements PolicyStore {
           name: stored.name,
           namespaceId: stored.namespaceId,
           namespacePath: namespace.path,
-          rules: fillTemplates(parsed.rules, view),
+          rules: fillTemplates(parsed.rules, view, { slashes: stored.allowSlashes, wildcards: stored.allowWildcards }),
         }));
         const acl = new CompiledAcl(applied, this.#deps.clock);
         if (!expires) this.#compiled.set(key, acl);

@@ -1,6 +1,12 @@
 import type { EntityView } from '@coffer/sdk';
 import type { PathRule } from './rule.ts';
 
+/** What an operator lets the values of a policy's templates hold, though it can widen grants. */
+export interface AllowedInValues {
+  readonly slashes?: boolean | undefined;
+  readonly wildcards?: boolean | undefined;
+}
+
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 
 export const hasTemplates = (rules: readonly PathRule[]): boolean => rules.some((rule) => rule.path.includes('{{'));
@@ -10,21 +16,28 @@ export const hasTemplates = (rules: readonly PathRule[]): boolean => rules.some(
  * one plain segment (`/`, `*`, `+`, line ends, dots alone …), drops the rule: nothing is ever widened by a template
  * (GHSA-59w7, CVE-2026-5006).
  */
-export function fillTemplates(rules: readonly PathRule[], entity: EntityView | undefined): readonly PathRule[] {
+export function fillTemplates(
+  rules: readonly PathRule[],
+  entity: EntityView | undefined,
+  allowed: AllowedInValues = {},
+): readonly PathRule[] {
   return rules.flatMap((rule) => {
     if (!rule.path.includes('{{')) return [rule];
     let whole = true;
     const path = rule.path.replaceAll(PLACEHOLDER, (_, expression: string) => {
       const value = entity && valueOf(expression.trim(), entity);
-      if (value === undefined || !isPlain(value)) whole = false;
+      if (value === undefined || !isPlain(value, allowed)) whole = false;
       return value ?? '';
     });
     return whole && !path.includes('{{') ? [{ ...rule, path }] : [];
   });
 }
 
-function isPlain(value: string): boolean {
-  return value !== '' && value !== '.' && value !== '..' && !/[/*+{}\\]|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value);
+function isPlain(value: string, { slashes, wildcards }: AllowedInValues): boolean {
+  if (!slashes && value.includes('/')) return false;
+  if (!wildcards && /[*+]/.test(value)) return false;
+  if (value.split('/').some((part) => part === '' || part === '.' || part === '..')) return false;
+  return !/[{}\\]|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value);
 }
 
 function valueOf(expression: string, entity: EntityView): string | undefined {

@@ -39,7 +39,7 @@ export function mountData(entry: MountEntry, version: string): Record<string, un
     description: entry.description,
     external_entropy_access: entry.externalEntropyAccess,
     local: entry.local,
-    options: entry.options,
+    options: entry.type === 'token' ? null : entry.options,
     plugin_version: entry.pluginVersion,
     running_plugin_version: `v${version}+builtin.coffer`,
     running_sha256: '',

@@ -42,15 +42,16 @@ const mountFields = {
 export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): readonly PathDeclaration<unknown>[] {
   const at = table === 'auth' ? 'auth' : 'mounts';
   const noun = table === 'auth' ? 'auth method' : 'secret engine';
-  const find = (context: RequestContext, path: string): MountEntry | undefined => {
+  const findIn = (kind: 'secret' | 'auth', context: RequestContext, path: string): MountEntry | undefined => {
     const clean = `${path.replace(/^\/+|\/+$/g, '')}/`;
     return deps
       .mounts()
-      .list(table, context.request.namespace)
+      .list(kind, context.request.namespace)
       .find((entry) => entry.path === clean);
   };
+  const find = (context: RequestContext, path: string): MountEntry | undefined => findIn(table, context, path);
   const known = (context: RequestContext, path: string): MountEntry => {
-    const entry = find(context, path);
+    const entry = path.startsWith('auth/') ? findIn('auth', context, path.slice('auth/'.length)) : find(context, path);
     if (!entry)
       throw badRequest(`cannot fetch sysview for path "${at === 'auth' ? 'auth/' : ''}${path.replace(/\/*$/, '/')}"`);
     return entry;

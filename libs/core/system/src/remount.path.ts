@@ -24,7 +24,9 @@ export function remountPaths(mounts: () => Mounts): readonly PathDeclaration<unk
         handler: async (_: unknown, { from, to }, context: RequestContext): Promise<Response> => {
           if (from === '' || to === '') throw badRequest(`both 'from' and 'to' path must be specified as a string`);
           const { namespace } = context.request;
-          return { data: { migration_id: await mounts().move(end(namespace, from), end(namespace, to)) } };
+          const id = await mounts().move(end(namespace, from), end(namespace, to));
+          const warnings = [`Mount migration has been queued. Migration ID: ${id}`];
+          return { alsoAtTopLevel: true, data: { migration_id: id }, warnings };
         },
       },
     }),

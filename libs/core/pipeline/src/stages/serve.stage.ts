@@ -79,6 +79,14 @@ export function serve(run: Run, services: CoreServices): MaybePromise<Answered> 
   });
 }
 
+/** A token with a use limit pays for requests that its policies refuse, too; the last one ends it. */
+export async function spendUseOfRefused(run: Run, services: CoreServices): Promise<void> {
+  const { token } = run;
+  if (!token || token.numUses === 0) return;
+  const last = await services.transactor.run((transaction) => spendUse(run, services, transaction));
+  if (last) await services.tokens.revokeTree(token.saltedId);
+}
+
 function spendUse(run: Run, services: CoreServices, transaction: Transaction): MaybePromise<boolean> {
   const { token } = run;
   if (!token || token.numUses === 0 || run.path?.spendsNoUse) return false;
@@ -90,11 +98,13 @@ function spendUse(run: Run, services: CoreServices, transaction: Transaction): M
 
 function handle(run: Run, services: CoreServices, transaction: Transaction): MaybePromise<Answered> {
   const { route, declared, fields } = run;
-  const warnings = [...run.warnings];
+  const warnings: string[] = [];
   const context = contextFor(run, transaction, warnings);
   if (!route || !declared || !fields || !context) throw new RequestError('unsupported-path');
   return whenReady(declared.handler(route.mount.engine, fields, context), (response) => {
     if (response?.warnings) warnings.push(...response.warnings);
+    // As in Vault: what is wrong with the fields is told beside an answer only.
+    if (response) warnings.unshift(...run.warnings);
     const plain = !response || (!response.login && !response.secret && run.request.wrapTtlSeconds === undefined);
     if (plain) return answer(run, response, warnings);
     return finish(run, services, transaction, response, warnings);
@@ -127,7 +137,13 @@ async function finish(
     wrapTtl !== undefined && !run.path?.neverWrapped && (complete.data !== undefined || complete.auth !== undefined);
   if (!wrappable || (complete.status ?? 200) >= 400) return answer(run, complete, warnings);
   const whole: Response = { ...complete, warnings };
-  const wrapInfo = services.wrapping.wrap(transaction, whole, run.request, wrapTtl, complete.auth?.accessor);
+  const wrapInfo = services.wrapping.wrap(
+    transaction,
+    whole,
+    run.request,
+    wrapTtl,
+    complete.auth?.accessor ?? complete.wrappedAccessor,
+  );
   return answer(run, { wrapInfo: isPromise(wrapInfo) ? await wrapInfo : wrapInfo }, []);
 }
 
