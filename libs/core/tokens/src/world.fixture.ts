@@ -2,7 +2,8 @@ import { Secret, silentLog, systemRandom } from '@coffer/kernel';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { EngineType, LoginAuth, NamespaceRef } from '@coffer/sdk';
 import type { LeaseManager, LiveMount, NewToken, Router } from '@coffer/core-api';
-import type { Transaction } from '@coffer/storage';
+import { OptimisticTransactor } from '@coffer/storage';
+import type { ParsingBackend, Transaction } from '@coffer/storage';
 import { TokenService } from './token-service.ts';
 import { ManualClock, TestStore } from './store.fixture.ts';
 
@@ -81,8 +82,15 @@ function mountOf(prefix: string, accessor: string, typeName: string): LiveMount 
   } as unknown as LiveMount;
 }
 
+export const ACTIVE = { state: () => ({ role: 'active', epoch: 1, sinceMs: 0 }) as const };
+
 /** A token store with fakes around it. */
 export function world(store = new TestStore(), clock = new ManualClock()) {
+  return worldOn(store, clock);
+}
+
+/** The same, on a store of any kind. */
+export function worldOn<S extends ParsingBackend>(store: S, clock: ManualClock) {
   const mounts = [
     mountOf('auth/token/', 'auth_token_1', 'token'),
     mountOf('auth/userpass/', 'auth_userpass_1', 'userpass'),
@@ -93,7 +101,7 @@ export function world(store = new TestStore(), clock = new ManualClock()) {
     byAccessor: (accessor: string) => mounts.find(({ entry }) => entry.accessor === accessor),
   } as unknown as Router;
   const leases = new RecordedLeases();
-  const transactor = store.transactor();
+  const transactor = new OptimisticTransactor(store, ACTIVE);
   const identity = {
     entityForLogin: () => 'entity-1',
     policiesOf: (): readonly string[] => [],
