@@ -32,7 +32,7 @@ export async function runServer(argv: readonly string[]): Promise<number> {
   try {
     const server = flags.dev ? await startDev(flags) : await startConfigured(flags);
     if (!server) return 0;
-    await untilTold(server);
+    await untilTold(server, flags);
     return 0;
   } catch (error) {
     complain(explainStartFailure(error));
@@ -73,7 +73,7 @@ async function startConfigured(flags: ServerFlags): Promise<RunningServer | unde
 }
 
 /** SIGINT and SIGTERM end the server gracefully, a second one at once; SIGHUP reloads. */
-function untilTold(server: RunningServer): Promise<void> {
+function untilTold(server: RunningServer, flags: ServerFlags): Promise<void> {
   return new Promise((resolve, reject) => {
     let ending = false;
     const end = (): void => {
@@ -85,7 +85,12 @@ function untilTold(server: RunningServer): Promise<void> {
     process.on('SIGINT', end);
     process.on('SIGTERM', end);
     process.on('SIGHUP', () => {
-      server.reload(undefined).catch((error: unknown) => server.log.error('reloading failed', { error }));
+      const level = flags.dev
+        ? Promise.resolve(undefined)
+        : import('./start/load-settings.ts').then(({ loadSettings }) => loadSettings(flags).logLevel);
+      level
+        .then((found) => server.reload(found))
+        .catch((error: unknown) => server.log.error('reloading failed', { error }));
     });
   });
 }

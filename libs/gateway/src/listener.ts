@@ -1,6 +1,6 @@
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { MethodRewriter } from './method-rewriter.ts';
@@ -12,6 +12,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly tls?: ServerOptions;
+  /** Reads the certificates again, for SIGHUP. */
+  readonly reloadTls?: () => ServerOptions;
   readonly headerTimeoutMs: number;
   readonly idleTimeoutMs: number;
 }
@@ -68,10 +70,10 @@ export class Listener {
     });
   }
 
-  /** New certificates for new connections. */
-  reloadTls(tls: ServerOptions): void {
-    if ('setSecureContext' in this.#server)
-      (this.#server as Server & { setSecureContext(options: ServerOptions): void }).setSecureContext(tls);
+  /** New certificates for new connections. @throws what reading them throws; the old ones stay then */
+  reloadTls(): void {
+    const { reloadTls } = this.#options;
+    if (reloadTls && this.#server instanceof HttpsServer) this.#server.setSecureContext(reloadTls());
   }
 
   /** Stops accepting, lets requests under way finish for a while, then ends what is left. */

@@ -97,6 +97,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     log,
     reload: async (level) => {
       if (level) levels.set(undefined, level);
+      for (const listener of listeners) listener.reloadTls();
       await node.reopenAuditFiles();
     },
     close: async () => {

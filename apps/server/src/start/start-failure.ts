@@ -1,8 +1,12 @@
+import { ConfigError } from '@coffer/config';
 import { StorageError } from '@coffer/storage';
+import { FlagError } from './server-flags.ts';
 
 /** Why a start failed, for people. */
 export function explainStartFailure(error: unknown): string {
   if (!(error instanceof Error)) return 'Error starting the server: unknown error';
+  if (error instanceof ConfigError || error instanceof FlagError)
+    return `Error loading the configuration: ${error.message}`;
   const code = 'code' in error ? String(error.code) : '';
   if (code === 'EADDRINUSE') {
     const { address, port } = error as NodeJS.ErrnoException & { readonly address?: string; readonly port?: number };

@@ -1,0 +1,83 @@
+import type { ConfigNote } from './reader.ts';
+
+/** Certificates and rules of TLS; files are named, not read. */
+export interface ListenerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile?: string;
+  readonly requireClientCert: boolean;
+  readonly disableClientCerts: boolean;
+  readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  /** In OpenSSL's names, joined by `:`. */
+  readonly ciphers?: string;
+}
+
+export interface ListenerConfig {
+  /** `host:port`. */
+  readonly address: string;
+  readonly clusterAddress?: string;
+  /** Undefined: plain HTTP (`tls_disable`). */
+  readonly tls?: ListenerTls;
+  readonly requestBytesMax?: number;
+  readonly requestDurationSecondsMax?: number;
+  readonly jsonDepthMax?: number;
+  readonly forwardedFor?: {
+    readonly authorizedCidrs: readonly string[];
+    readonly hopSkips: number;
+    readonly rejectNotPresent: boolean;
+    readonly rejectNotAuthorized: boolean;
+  };
+  readonly proxyProtocol?: {
+    readonly behavior: 'use_always' | 'allow_authorized' | 'deny_unauthorized';
+    readonly authorizedAddrs: readonly string[];
+  };
+  readonly responseHeaders?: Readonly<Record<string, string>>;
+  readonly readHeaderTimeoutSeconds?: number;
+  readonly idleTimeoutSeconds?: number;
+}
+
+/** A node to join through; files are named, not read. */
+export interface RetryJoinConfig {
+  readonly leaderApiAddr: string;
+  readonly caCert?: string;
+  readonly caCertFile?: string;
+  readonly clientCert?: string;
+  readonly clientCertFile?: string;
+  readonly clientKey?: string;
+  readonly clientKeyFile?: string;
+  readonly tlsServername?: string;
+}
+
+export type StorageConfig =
+  | { readonly kind: 'inmem' }
+  | {
+      readonly kind: 'raft';
+      readonly path: string;
+      readonly nodeId?: string;
+      /** Vault's: 1 (the tightest) to 10. */
+      readonly performanceMultiplier: number;
+      readonly trailingLogs?: number;
+      readonly snapshotThreshold?: number;
+      readonly maxEntrySize?: number;
+      readonly retryJoin: readonly RetryJoinConfig[];
+    };
+
+/** A server's configuration, all files added up. Durations in seconds. */
+export interface ServerConfig {
+  readonly storage: StorageConfig;
+  readonly listeners: readonly ListenerConfig[];
+  readonly apiAddr?: string;
+  readonly clusterAddr?: string;
+  readonly clusterName?: string;
+  readonly ui: boolean;
+  readonly logLevel?: string;
+  readonly logFormat?: 'standard' | 'json';
+  readonly defaultLeaseTtlSeconds?: number;
+  readonly maxLeaseTtlSeconds?: number;
+  readonly maxRequestDurationSeconds?: number;
+  readonly cacheDisabled: boolean;
+  readonly rawStorageEndpoint: boolean;
+  readonly pidFile?: string;
+  readonly notes: readonly ConfigNote[];
+}
