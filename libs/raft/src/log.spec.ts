@@ -100,7 +100,7 @@ describe('the whole log', () => {
   it('never replaces what is committed', () => {
     const { log } = logOf([1, 1, 1], []);
     log.commitTo(2);
-    expect(log.append(1, 1, entriesOf([2], 2))).toEqual({ kind: 'nonsense' });
+    expect(() => log.append(1, 1, entriesOf([2], 2))).toThrow(/never replaced/u);
     expect(log.append(2, 1, entriesOf([2], 3))).toEqual({ kind: 'matched', lastIndex: 3 });
     expect(log.append(2, 2, [])).toEqual({ kind: 'refused' });
   });

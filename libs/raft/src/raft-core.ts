@@ -104,8 +104,7 @@ class RaftCore implements Raft {
     const core = this.#core;
     if (isDisruptive(core, message)) return false;
     // Pre-votes speak of a term that nobody is in yet.
-    if (message.kind === 'pre-vote') return true;
-    if (message.kind === 'pre-vote-reply' && !message.reject) return message.term === core.term + 1;
+    if (message.kind === 'pre-vote' || (message.kind === 'pre-vote-reply' && !message.reject)) return true;
     becomeFollower(core, message.term, NOBODY);
     return true;
   }

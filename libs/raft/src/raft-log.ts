@@ -8,9 +8,7 @@ import { UnstableLog } from './unstable-log.ts';
 export type AppendOutcome =
   | { readonly kind: 'matched'; readonly lastIndex: LogIndex }
   /** The entry before the first does not match. */
-  | { readonly kind: 'refused' }
-  /** It would replace what is committed: no leader says that. */
-  | { readonly kind: 'nonsense' };
+  | { readonly kind: 'refused' };
 
 /** The whole log: the host's stable part and the unstable end, with how far it is committed, handed out and applied. */
 export class RaftLog {
@@ -119,7 +117,7 @@ export class RaftLog {
     this.unstable.push(entry);
   }
 
-  /** Appends as a follower (section 5.3), leaving alone what is there already. */
+  /** Appends as a follower (section 5.3), after what is committed, leaving alone what is there already. */
   append(prevIndex: LogIndex, prevTerm: Term, entries: readonly Entry[]): AppendOutcome {
     if (!this.matches(prevIndex, prevTerm)) return { kind: 'refused' };
     let known = 0;
@@ -131,7 +129,7 @@ export class RaftLog {
     const lastIndex = prevIndex + entries.length;
     if (known === entries.length) return { kind: 'matched', lastIndex };
     const from = prevIndex + known + 1;
-    if (from <= this.#commit) return { kind: 'nonsense' };
+    assert(from > this.#commit, 'what is committed is never replaced');
     if (from <= this.lastIndex) this.unstable.truncate(from);
     for (let at = known; at < entries.length; at++) this.unstable.push(entries[at] as Entry);
     return { kind: 'matched', lastIndex };

@@ -65,8 +65,9 @@ export type ReadState =
 /**
  * What the host must do next. In this order, as in etcd's library: write `entries`, `hardState` (one synced batch when
  * `mustSync`), begin with `snapshot` if there is one; only then send `messages`; apply `committed`; answer `readStates`
- * once `applied >= index`. Then call `advance`. A leader may send `earlyMessages` (appends to followers) before its own
- * write is durable (thesis, section 10.2.1), so that the disks of all work at once.
+ * once `applied >= index`. Then call `advance`. `earlyMessages` may go before the write is durable: a leader's appends
+ * (thesis, section 10.2.1), so that the disks of all work at once, and heartbeats and reads, so that no read waits for a
+ * disk. They promise nothing that this write holds.
  */
 export interface Ready {
   readonly hardState?: HardState;
@@ -143,7 +144,7 @@ export interface Raft {
   reportUnreachable(peer: PeerId): void;
   /** What came of a snapshot that was sent. */
   reportSnapshot(peer: PeerId, outcome: 'sent' | 'failed'): void;
-  /** The state was replaced by this snapshot and that is durable. */
+  /** The state was replaced by this snapshot, or a later one than was offered, and that is durable, the log included. */
   snapshotInstalled(meta: SnapshotMeta): void;
   snapshotFailed(): void;
   /** Whether `ready()` would hold anything. */
@@ -152,7 +153,7 @@ export interface Raft {
   ready(): Ready;
   /** Everything of the last `ready` was done, but for applying, which `applied` reports. */
   advance(): void;
-  /** The host applied all committed entries up to this index (in the order they were handed out). */
+  /** The host applied all committed entries up to this index (in the order they were handed out). Before compacting. */
   appliedTo(index: LogIndex): void;
   /**
    * The membership that applying a change entry led to: the host calls it when it applies the entry and stores what it

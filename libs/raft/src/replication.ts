@@ -133,12 +133,12 @@ export function handleAppend(core: CoreState, message: Message & { readonly kind
   const { log } = core;
   // Once the snapshot is there, the log begins anew; what we confirmed now would be lost.
   if (core.pendingSnapshot !== undefined) return;
+  // An old append, or one that lies about what is committed: what is to be replaced lies behind that.
   if (message.prevIndex < log.commit) {
     replyToAppend(core, message.from, log.commit);
     return;
   }
   const outcome = log.append(message.prevIndex, message.prevTerm, message.entries);
-  if (outcome.kind === 'nonsense') return;
   if (outcome.kind === 'matched') {
     log.commitTo(Math.min(message.commit, outcome.lastIndex));
     replyToAppend(core, message.from, outcome.lastIndex);
