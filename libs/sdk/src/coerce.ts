@@ -217,7 +217,8 @@ function asKeyValues(name: string, value: unknown): Readonly<Record<string, stri
     const parsed = value.trimStart().startsWith('{') ? tryJson(value) : undefined;
     if (parsed !== undefined) return asKeyValues(name, parsed);
   }
-  for (const item of asTexts(name, value, true)) {
+  // "a=b,c=d" is one pair, as in Vault; several come as a list.
+  for (const item of asTexts(name, value, false)) {
     const equals = item.indexOf('=');
     if (equals <= 0)
       throw badRequest(

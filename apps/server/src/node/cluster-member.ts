@@ -1,8 +1,18 @@
 import { Secret } from '@coffer/kernel';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier, SealKey, ShamirSealManager } from '@coffer/barrier';
-import { JoinClient, JoinServer, createClusterTls } from '@coffer/cluster';
-import type { ClusterTls, JoinChallenge, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
+import {
+  JOIN_STATUS,
+  JoinClient,
+  JoinError,
+  JoinServer,
+  challengeToJson,
+  createClusterTls,
+  fromBase64,
+  toBase64,
+} from '@coffer/cluster';
+import type { ClusterTls, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
+import type { RaftJoinRequest, RaftOperations } from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
 
 export interface ClusterMemberDeps {
@@ -25,7 +35,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** A node's part in a raft cluster: founding it, joining it, taking part while unsealed. */
-export class ClusterMember {
+export class ClusterMember implements RaftOperations {
   readonly #deps: ClusterMemberDeps;
   readonly #client: JoinClient;
   readonly #server: JoinServer;
@@ -81,10 +91,14 @@ export class ClusterMember {
 
   /** On a node without a cluster: looks for one to join until there is one, in the background. */
   startJoining(): void {
-    const { retryJoin, raft, log } = this.#deps;
+    const { retryJoin, raft } = this.#deps;
     if (retryJoin.length === 0 || raft.clusterId() !== undefined) return;
-    this.#lookForCluster(retryJoin).catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) log.error('looking for a cluster to join ended', { error });
+    this.#lookInBackground(retryJoin);
+  }
+
+  #lookInBackground(targets: readonly JoinTarget[]): void {
+    this.#lookForCluster(targets).catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#deps.log.error('looking for a cluster to join ended', { error });
     });
   }
 
@@ -120,24 +134,57 @@ export class ClusterMember {
     log.info('joined a cluster', { clusterId: grant.clusterId, peerId: grant.peerId });
   }
 
+  /** Looks for the cluster named by an operator; see `RaftOperations.join`. */
+  async join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }> {
+    if (this.#deps.raft.clusterId() !== undefined)
+      throw new RequestError('bad-request', 'this node belongs to a cluster already');
+    const target: JoinTarget = {
+      leaderApiAddress: request.leaderApiAddress,
+      ...(request.caCertificate === undefined ? {} : { caCertificate: request.caCertificate }),
+      ...(request.clientCertificate === undefined ? {} : { clientCertificate: request.clientCertificate }),
+      ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
+    };
+    if (request.retry) this.#lookInBackground([target]);
+    else await told(() => this.prepareJoin(target, request.nonVoter));
+    return { joined: true };
+  }
+
+  configuration(): { readonly index: number; readonly servers: readonly PeerInfo[] } {
+    const { raft } = this.#deps;
+    return { index: raft.appliedIndex(), servers: raft.peers() };
+  }
+
+  removePeer(serverId: string): Promise<void> {
+    return this.#deps.raft.removePeer(serverId);
+  }
+
   /** On the active node: what a joiner must solve. */
-  async challenge(serverId: string, source: string): Promise<JoinChallenge> {
+  async challenge(serverId: string, source: string): Promise<Readonly<Record<string, unknown>>> {
     const sealer = this.#seal?.sealKey();
     const sealConfig = await this.#seal?.sealConfig();
     const clusterId = this.#deps.raft.clusterId();
     if (!sealer || !sealConfig || clusterId === undefined) throw new RequestError('sealed');
-    return this.#server.challenge({ serverId, source }, { clusterId, sealer, sealConfig });
+    return told(() =>
+      Promise.resolve(challengeToJson(this.#server.challenge({ serverId, source }, { clusterId, sealer, sealConfig }))),
+    );
   }
 
   /** On the active node: lets a joiner in. */
-  async answer(serverId: string, source: string, answer: Uint8Array): Promise<Uint8Array> {
+  async answer(serverId: string, source: string, answer: string): Promise<Readonly<Record<string, unknown>>> {
     const sealer = this.#seal?.sealKey();
     const tls = this.#tls;
     const clusterId = this.#deps.raft.clusterId();
     if (!sealer || !tls || clusterId === undefined) throw new RequestError('sealed');
-    return this.#server.answer({ serverId, source, answer }, sealer, async (joiner, options) => {
-      const { peerId, peers } = await this.#deps.raft.admit(joiner, options);
-      return { clusterId, peerId, tls, peers };
+    return told(async () => {
+      const grant = await this.#server.answer(
+        { serverId, source, answer: fromBase64(answer) },
+        sealer,
+        async (joiner, options) => {
+          const { peerId, peers } = await this.#deps.raft.admit(joiner, options);
+          return { clusterId, peerId, tls, peers };
+        },
+      );
+      return { grant: toBase64(grant) };
     });
   }
 
@@ -153,5 +200,19 @@ export class ClusterMember {
 
   stopJoining(): void {
     this.#closing.abort(new Error('the node is closing'));
+  }
+}
+
+/** What went wrong with a join, as the other side is told. */
+async function told<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof JoinError)) throw error;
+    const status = JOIN_STATUS[error.code];
+    if (status === 403) throw new RequestError('permission-denied', error.message, { cause: error });
+    if (status === 429) throw new RequestError('quota-exceeded', error.message, { cause: error, retryAfterSeconds: 1 });
+    if (status === 503) throw new RequestError('bad-request', error.message, { cause: error });
+    throw new RequestError(status === 400 ? 'bad-request' : 'internal', error.message, { cause: error });
   }
 }

@@ -79,7 +79,9 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.storageType = backend.kind;
     this.#barrier = new AesGcmBarrier({ backend, ha, clock, random, log: log.named('barrier'), cacheBytesMax });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
-    this.#systemEngine = systemEngine(systemPaths(this, () => this.#unsealed(), parts.systemTtl)) as EngineType;
+    this.#systemEngine = systemEngine(
+      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.cluster),
+    ) as EngineType;
     const router = new MountRouter();
     router.add(sealedSystemMount(this.#systemEngine));
     this.sealedRouter = router;

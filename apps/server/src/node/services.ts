@@ -12,9 +12,8 @@ import type { CoreServices } from '@coffer/core-pipeline';
 import { PolicyService } from '@coffer/core-policies';
 import { MountRouter } from '@coffer/core-router';
 import { TokenService, createTokenEngine } from '@coffer/core-tokens';
-import type { CleanUp } from '@coffer/core-tokens';
 import { WrappingService } from '@coffer/core-wrapping';
-import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
+import { RequestError } from '@coffer/sdk';
 import type { EngineType, SystemView } from '@coffer/sdk';
 import { OptimisticTransactor } from '@coffer/storage';
 import type { HaCoordinator } from '@coffer/storage';
@@ -68,7 +67,7 @@ export function makeServices(deps: ServiceDeps): NodeServices {
     identity: () => identity,
     router: () => router,
     log: core.named('tokens'),
-    cleanUps: [(tx, saltedId) => wrapping.cleanUp(tx, saltedId), cubbyholeCleanUp(router)],
+    cleanUps: [(tx, saltedId) => wrapping.cleanUp(tx, saltedId)],
   });
   const audit = new AuditService({ ...common, plugins: deps.plugins, log: log.named('audit') });
   const lockout = new LockoutService(common);
@@ -96,16 +95,6 @@ export function makeServices(deps: ServiceDeps): NodeServices {
     isActive: () => ha.state().role === 'active',
   });
   return { barrier, transactor, router, mounts, tokens, policies, leases, identity, wrapping, audit, lockout };
-}
-
-/** A token's private space goes with it. */
-function cubbyholeCleanUp(router: MountRouter): CleanUp {
-  return async (tx, saltedId) => {
-    const mount = router.mount(ROOT_NAMESPACE, 'cubbyhole/');
-    if (!mount) return;
-    const from = `${mount.storagePrefix}${saltedId}/`;
-    for (const key of await tx.keys({ from, to: `${from}\u{10ffff}` })) tx.delete(key);
-  };
 }
 
 function builtInMounts(deps: ServiceDeps, tokens: EngineType, identity: EngineType): readonly BuiltInMount[] {

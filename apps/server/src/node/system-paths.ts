@@ -2,8 +2,8 @@ import { auditPaths } from '@coffer/core-audit';
 import { leasePaths } from '@coffer/core-leases';
 import { lockedUserPaths } from '@coffer/core-lockout';
 import { capabilityPaths, policyPaths } from '@coffer/core-policies';
-import { healthPaths, internalUiPaths, mountPaths, remountPaths, sealPaths } from '@coffer/core-system';
-import type { NodeOperations } from '@coffer/core-system';
+import { raftPaths, healthPaths, internalUiPaths, mountPaths, remountPaths, sealPaths } from '@coffer/core-system';
+import type { NodeOperations, RaftOperations } from '@coffer/core-system';
 import { wrappingPaths } from '@coffer/core-wrapping';
 import type { PathDeclaration } from '@coffer/sdk';
 import type { NodeServices } from './services.ts';
@@ -17,6 +17,7 @@ export function systemPaths(
   node: NodeOperations,
   services: () => NodeServices,
   systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number },
+  raft: RaftOperations | undefined,
 ): readonly PathDeclaration<unknown>[] {
   const mounts = (): NodeServices['mounts'] => services().mounts;
   const mountDeps = { mounts, version: node.version, systemTtl };
@@ -26,6 +27,7 @@ export function systemPaths(
     ...mountPaths('secret', mountDeps),
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
+    ...(raft ? raftPaths(raft) : []),
     ...internalUiPaths({
       mounts,
       router: () => services().router,

@@ -1,6 +1,5 @@
 import { assert, type Clock, type Log, type MaybePromise, type Random } from '@coffer/kernel';
 import {
-  KEY_BYTES_MAX,
   StorageError,
   type AppliedListener,
   type HaState,
@@ -27,6 +26,9 @@ import type {
 import { LevelDisk } from '../disk/level-disk.ts';
 import type { Members } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
+import { refuseKeys } from './batch-rules.ts';
+import { Conditions } from './conditions.ts';
+import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { RaftDriver, type CommitFigures, type DriverHooks, type Standing } from './raft-driver.ts';
@@ -69,15 +71,11 @@ export class RaftBackend implements RaftNode {
   readonly #hints: LeaderHints;
   readonly #figures: CommitFigures = { groups: 0, entries: 0, msTotal: 0, msMax: 0, snapshotsInstalled: 0 };
   readonly #appliedListeners = new Set<AppliedListener>();
-  readonly #stateListeners = new Set<(state: HaState) => void>();
-  /** Checked whenever anything changed. */
-  readonly #watchers = new Set<() => void>();
+  readonly #role: HaRole;
+  readonly #conditions: Conditions;
   #disk: LevelDisk | undefined;
   #driver: RaftDriver | undefined;
   #snapshots: SnapshotExchange | undefined;
-  #state: HaState = { role: 'standby' };
-  /** The term in which this node may write; 0 if it may not. */
-  #activeTerm = 0;
   /** Leads, and is the only voter: its own state is the newest there is. */
   #alone = false;
   #transportOpen = false;
@@ -94,6 +92,8 @@ export class RaftBackend implements RaftNode {
     this.#timing = timing(config.performanceMultiplier);
     this.self = { nodeId: config.nodeId, apiAddress: config.apiAddress, clusterAddress: config.clusterAddress };
     this.forward = transport.forward;
+    this.#role = new HaRole(clock, log);
+    this.#conditions = new Conditions(() => this.#failure ?? this.#driver === undefined);
     this.#reads = new ReadRounds({
       ask: (request) => this.#driver?.act(() => this.#driver?.raft.readIndex(request)),
       nowMs: () => clock.monotonicMs(),
@@ -106,7 +106,7 @@ export class RaftBackend implements RaftNode {
         selfPeer: () => this.#selfPeer(),
         members: () => this.#opened().members,
         raftStatus: () => this.#driver?.raft.status(),
-        active: () => this.#activeTerm !== 0,
+        active: () => this.#role.activeTerm !== 0,
         leaderAddress: () => this.#leaderAddress(),
         change: (steps, context) => this.#changeMembers(steps, context),
         announce: (peer, address) => this.#announce(peer, address),
@@ -177,12 +177,11 @@ export class RaftBackend implements RaftNode {
   // ---- HaCoordinator ----
 
   state(): HaState {
-    return this.#state;
+    return this.#role.state;
   }
 
   onChange(listener: (state: HaState) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
+    return this.#role.onChange(listener);
   }
 
   async stepDown(): Promise<void> {
@@ -197,7 +196,7 @@ export class RaftBackend implements RaftNode {
       tried.add(best.peer);
       this.#log.info('handing over the lead', { to: best.peer });
       this.#driver?.act(() => raft.transferLeadership(best.peer));
-      await this.#until(() => !this.#leads() || this.#driver?.raft.status().transferee === 0);
+      await this.#conditions.until(() => !this.#leads() || this.#driver?.raft.status().transferee === 0);
     }
   }
 
@@ -221,7 +220,7 @@ export class RaftBackend implements RaftNode {
     const membership = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] };
     await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: 1 }, { membership, list: [member], nextPeer: 2 });
     this.#run();
-    await this.#until(() => this.#activeTerm !== 0);
+    await this.#conditions.until(() => this.#role.activeTerm !== 0);
   }
 
   async connect(tls: ClusterTls, signal?: AbortSignal): Promise<void> {
@@ -229,20 +228,20 @@ export class RaftBackend implements RaftNode {
     if (identity === undefined) throw new StorageError('conflict', 'this node belongs to no cluster yet');
     await this.#openTransport(identity.clusterId, tls);
     if (this.#driver === undefined) this.#run();
-    await this.#until(() => this.#driver?.standing.leader !== 0 && this.#settled(), signal);
+    await this.#conditions.until(() => this.#driver?.standing.leader !== 0 && this.#settled(), signal);
   }
 
   async disconnect(): Promise<void> {
     const driver = this.#driver;
     if (driver !== undefined) {
-      if (this.#activeTerm !== 0) await this.stepDown();
+      if (this.#role.activeTerm !== 0) await this.stepDown();
       await driver.stop();
       this.#driver = undefined;
       this.#snapshots = undefined;
       this.#becomeStandby(undefined);
       this.#writes.abandon(notActive);
       this.#reads.abandon(noLeader);
-      this.#notice();
+      this.#conditions.notice();
     }
     if (this.#transportOpen) await this.#parts.transport.close();
     this.#transportOpen = false;
@@ -260,7 +259,7 @@ export class RaftBackend implements RaftNode {
     this.#firstPeers = grant.peers;
     await this.#openTransport(clusterId, grant.tls);
     if (this.#driver === undefined) this.#run();
-    await this.#until(() => disk.members.list.some((member) => member.peer === peerId), signal);
+    await this.#conditions.until(() => disk.members.list.some((member) => member.peer === peerId), signal);
     while (!signal.aborted) {
       try {
         return await this.readBarrier(signal);
@@ -376,12 +375,12 @@ export class RaftBackend implements RaftNode {
   /** Hands the queue to raft as one group. */
   #propose(): void {
     const driver = this.#driver;
-    if (driver === undefined || this.#writes.queued === 0 || this.#activeTerm === 0) return;
+    if (driver === undefined || this.#writes.queued === 0 || this.#role.activeTerm === 0) return;
     const group = this.#writes.group(GROUP_BYTES_MAX);
     const outcome = driver.raft.propose(group);
     if (outcome.accepted) {
       // Before anything of it reached the disk: an entry judged under one term is never written under another.
-      assert(outcome.term === this.#activeTerm, 'proposals go into the log in the term they were judged in');
+      assert(outcome.term === this.#role.activeTerm, 'proposals go into the log in the term they were judged in');
       this.#writes.proposed(group.length, outcome.index, outcome.term);
     } else if (outcome.reason === 'not-leader') {
       this.#writes.leadLost(this.#parts.clock.monotonicMs());
@@ -403,7 +402,7 @@ export class RaftBackend implements RaftNode {
       if (entry.kind === 'empty' && standing?.role === 'leader' && standing.term === entry.term) {
         this.#becomeActive(entry.term);
       }
-      this.#notice();
+      this.#conditions.notice();
     }
   }
 
@@ -411,53 +410,42 @@ export class RaftBackend implements RaftNode {
     for (const listener of this.#appliedListeners) listener({ index, keys: [], everything: true });
     this.#writes.replaced(index);
     this.#reads.applied(index);
-    this.#notice();
+    this.#conditions.notice();
   }
 
   #stand(standing: Standing): void {
     if (standing.role === 'leader') {
-      if (standing.term !== this.#activeTerm) this.#becomeStandby(undefined);
+      if (standing.term !== this.#role.activeTerm) this.#becomeStandby(undefined);
     } else {
-      const led = this.#activeTerm !== 0;
+      const led = this.#role.activeTerm !== 0;
       this.#becomeStandby(this.#leaderAddress());
       if (led || this.#writes.queued > 0 || this.#writes.waiting > 0) {
         this.#writes.leadLost(this.#parts.clock.monotonicMs());
       }
     }
-    this.#notice();
+    this.#conditions.notice();
   }
 
   #becomeActive(term: number): void {
-    this.#activeTerm = term;
     this.#alone = isOnly(this.#opened().members, this.#selfPeer());
-    this.#log.info('this node is active', { term });
-    this.#setState({ role: 'active', epoch: term, sinceMs: this.#parts.clock.nowMs() });
+    this.#role.becomeActive(term);
   }
 
   #becomeStandby(leader: NodeAddress | undefined): void {
-    const was = this.#state;
-    if (was.role === 'standby' && sameAddress(was.leader, leader)) return;
-    if (was.role === 'active') this.#log.info('this node is no longer active');
-    this.#activeTerm = 0;
     this.#alone = false;
-    this.#setState(leader === undefined ? { role: 'standby' } : { role: 'standby', leader });
-  }
-
-  #setState(state: HaState): void {
-    this.#state = state;
-    for (const listener of this.#stateListeners) listener(state);
+    this.#role.becomeStandby(leader);
   }
 
   #membersChanged(): void {
     const { members } = this.#opened();
     const self = this.#selfPeer();
-    this.#alone = this.#activeTerm !== 0 && isOnly(members, self);
+    this.#alone = this.#role.activeTerm !== 0 && isOnly(members, self);
     const { voters, votersOutgoing, learners } = members.membership;
     const removed = ![...voters, ...votersOutgoing, ...learners].includes(self);
     if (removed && !this.#removed) this.#log.warn('this node was removed from the cluster');
     this.#removed = removed;
     this.#setPeers();
-    if (this.#state.role === 'standby') this.#becomeStandby(this.#leaderAddress());
+    if (this.#role.state.role === 'standby') this.#becomeStandby(this.#leaderAddress());
   }
 
   #failed(error: StorageError): void {
@@ -465,7 +453,7 @@ export class RaftBackend implements RaftNode {
     this.#becomeStandby(undefined);
     this.#writes.abandon(() => new StorageError('disk', 'the disk of the active node failed', { cause: error }));
     this.#reads.abandon(noLeader);
-    this.#notice();
+    this.#conditions.notice();
   }
 
   #tick(): void {
@@ -473,7 +461,7 @@ export class RaftBackend implements RaftNode {
     this.#writes.expire(this.#parts.clock.monotonicMs());
     this.#reads.tick();
     this.#roster.tend();
-    this.#notice();
+    this.#conditions.notice();
   }
 
   /** A leader whose disk hangs sends no heartbeats, so the others elect someone else: it should not claim otherwise. */
@@ -510,8 +498,10 @@ export class RaftBackend implements RaftNode {
     const { list } = this.#opened().members;
     const known = list.length > 0 ? list : this.#firstPeers.map((peer) => ({ ...peer, peer: peer.peerId }));
     for (const { peer, nodeId, apiAddress, clusterAddress } of known) {
-      if (peer !== self) addresses.set(peer, { nodeId, apiAddress, clusterAddress });
+      addresses.set(peer, { nodeId, apiAddress, clusterAddress });
     }
+    // The transport wants to know its own number, too: it says who a snapshot is from.
+    if (self !== 0) addresses.set(self, this.self);
     this.#parts.transport.setPeers(addresses);
   }
 
@@ -519,7 +509,7 @@ export class RaftBackend implements RaftNode {
 
   async #changeMembers(steps: readonly MembershipStep[], context: Uint8Array): Promise<boolean> {
     const driver = this.#running();
-    if (this.#activeTerm === 0) throw notActive();
+    if (this.#role.activeTerm === 0) throw notActive();
     const outcome = driver.raft.proposeMembership({ kind: 'enter', steps, context });
     if (outcome.accepted) {
       const applied = this.#writes.entry(outcome.index, outcome.term);
@@ -532,8 +522,8 @@ export class RaftBackend implements RaftNode {
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {
-    if (this.#activeTerm === 0) throw notActive();
-    const applied = this.#writes.queue(encodeAnnounce(peer, address), this.#activeTerm);
+    if (this.#role.activeTerm === 0) throw notActive();
+    const applied = this.#writes.queue(encodeAnnounce(peer, address), this.#role.activeTerm);
     this.#driver?.wake();
     await applied;
   }
@@ -544,17 +534,11 @@ export class RaftBackend implements RaftNode {
     if (this.#failure !== undefined) {
       return new StorageError('disk', 'the disk of this node failed', { cause: this.#failure });
     }
-    if (this.#activeTerm === 0) return notActive();
-    if (batch.epoch !== this.#activeTerm) {
+    if (this.#role.activeTerm === 0) return notActive();
+    if (batch.epoch !== this.#role.activeTerm) {
       return new StorageError('epoch-lost', 'this was judged under an earlier epoch; nothing was written');
     }
-    for (const { key } of batch.ops) {
-      // Half a surrogate pair has no bytes of its own: two keys would become one.
-      if (!key.isWellFormed()) return new StorageError('conflict', 'a key is not valid Unicode');
-      if (key.length * 3 <= KEY_BYTES_MAX || Buffer.byteLength(key) <= KEY_BYTES_MAX) continue;
-      return new StorageError('too-large', 'a key is longer than keys may be');
-    }
-    return undefined;
+    return refuseKeys(batch.ops);
   }
 
   #opened(): LevelDisk {
@@ -577,7 +561,7 @@ export class RaftBackend implements RaftNode {
 
   /** Whether this node, if it leads, is active already. */
   #settled(): boolean {
-    return !this.#leads() || this.#activeTerm !== 0;
+    return !this.#leads() || this.#role.activeTerm !== 0;
   }
 
   #leaderAddress(): NodeAddress | undefined {
@@ -587,27 +571,6 @@ export class RaftBackend implements RaftNode {
     if (member === undefined) return undefined;
     const { nodeId, apiAddress, clusterAddress } = member;
     return { nodeId, apiAddress, clusterAddress };
-  }
-
-  #notice(): void {
-    for (const watcher of this.#watchers) watcher();
-  }
-
-  /** Waits until something is so, or the signal is aborted, or this node stops. @throws StorageError `disk` */
-  #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (this.#failure === undefined && this.#driver !== undefined && signal?.aborted !== true && !condition())
-          return;
-        this.#watchers.delete(look);
-        signal?.removeEventListener('abort', look);
-        if (this.#failure === undefined) resolve();
-        else reject(this.#failure);
-      };
-      this.#watchers.add(look);
-      signal?.addEventListener('abort', look, { once: true });
-      look();
-    });
   }
 }
 
@@ -619,12 +582,4 @@ function isOnly(members: Members, self: PeerId): boolean {
 function describe(error: StorageError): string {
   const { cause } = error;
   return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
-}
-
-function sameAddress(left: NodeAddress | undefined, right: NodeAddress | undefined): boolean {
-  return (
-    left?.nodeId === right?.nodeId &&
-    left?.apiAddress === right?.apiAddress &&
-    left?.clusterAddress === right?.clusterAddress
-  );
 }

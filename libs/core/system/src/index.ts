@@ -6,3 +6,4 @@ export * from './node-operations.ts';
 export * from './remount.path.ts';
 export * from './seal.path.ts';
 export * from './system-engine.ts';
+export * from './raft.path.ts';

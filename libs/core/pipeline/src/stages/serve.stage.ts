@@ -179,6 +179,7 @@ function lease(
     saltedTokenId: token?.saltedId ?? '',
     data: response.data ?? {},
     tokenExpiresMs: token?.expiresMs ?? 0,
+    ...(token ? { tokenType: token.type } : {}),
   });
   warnings.push(...registered.warnings);
   const { secret: _, ...rest } = response;
