@@ -146,6 +146,17 @@ describe('members', () => {
   });
 });
 
+describe('the log', () => {
+  it('a leader that would replace what is committed is told what is, and replaces nothing', () => {
+    const solo = new Solo({ terms: [1, 1], commit: 2, term: 3 });
+    solo.drain();
+    const entries = [{ kind: 'empty' as const, term: 2, index: 2 }];
+    const sent = solo.hear(2, { kind: 'append', term: 3, prevIndex: 1, prevTerm: 1, entries, commit: 2 });
+    expect(sent).toMatchObject([{ kind: 'append-reply', index: 2, reject: false }]);
+    expect(solo.terms()).toEqual([1, 1]);
+  });
+});
+
 describe('snapshots', () => {
   it('one is fetched at a time', () => {
     const solo = new Solo({ id: 2 });
