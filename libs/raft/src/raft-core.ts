@@ -233,7 +233,7 @@ class RaftCore implements Raft {
       core.sendsDue ||
       !core.outbox.isEmpty ||
       core.log.unstable.hasFresh ||
-      core.log.hasCommitted ||
+      this.#appliesMore() ||
       core.snapshotFresh ||
       core.reads.hasAnswers ||
       this.#hardStateChanged() ||
@@ -248,7 +248,7 @@ class RaftCore implements Raft {
     const { log } = core;
     if (core.sendsDue) sendAppends(core);
     const entries = log.unstable.hand();
-    const committed = log.handCommitted(COMMITTED_BYTES_MAX);
+    const committed = this.#appliesMore() ? log.handCommitted(COMMITTED_BYTES_MAX) : [];
     for (const entry of committed) {
       if (entry.term === core.term) core.uncommittedBytes = Math.max(0, core.uncommittedBytes - entryBytes(entry));
     }
@@ -273,6 +273,11 @@ class RaftCore implements Raft {
       ...(status === undefined ? undefined : { status }),
       ...(snapshot === undefined ? undefined : { snapshot }),
     };
+  }
+
+  /** While a snapshot is fetched, nothing more is applied: it would come after the state that replaces it. */
+  #appliesMore(): boolean {
+    return this.#core.log.hasCommitted && this.#core.pendingSnapshot === undefined;
   }
 
   #voteChanged(): boolean {

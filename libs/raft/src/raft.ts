@@ -76,7 +76,10 @@ export interface Ready {
   readonly mustSync: boolean;
   readonly earlyMessages: readonly Message[];
   readonly messages: readonly Message[];
-  /** Committed and not yet handed out, stable already or part of `entries` of this very `Ready`. */
+  /**
+   * Committed and not yet handed out, stable already or part of `entries` of this very `Ready`; none while a snapshot is
+   * fetched.
+   */
   readonly committed: readonly Entry[];
   /** The leader sent a snapshot: fetch it, replace the state by it, then `snapshotInstalled` (or `…Failed`). */
   readonly snapshot?: { readonly from: PeerId; readonly meta: SnapshotMeta };

@@ -133,6 +133,8 @@ export function handleAppend(core: CoreState, message: Message & { readonly kind
   const { log } = core;
   // Once the snapshot is there, the log begins anew; what we confirmed now would be lost.
   if (core.pendingSnapshot !== undefined) return;
+  // Who knows no group has to get it with a snapshot: the log holds only what was changed since.
+  if (core.membership.voters.length === 0 && message.prevIndex === 0) return;
   // An old append, or one that lies about what is committed: what is to be replaced lies behind that.
   if (message.prevIndex < log.commit) {
     replyToAppend(core, message.from, log.commit);

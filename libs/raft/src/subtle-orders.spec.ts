@@ -158,6 +158,51 @@ describe('the log', () => {
 });
 
 describe('snapshots', () => {
+  it('a node that knows no group takes no log in the place of one', () => {
+    const solo = new Solo({ id: 2, voters: [] });
+    const change = {
+      kind: 'enter' as const,
+      steps: [{ kind: 'add-voter' as const, peer: 2 }],
+      context: new Uint8Array(),
+    };
+    const entries = [{ kind: 'membership' as const, term: 1, index: 1, change }];
+    solo.hear(1, { kind: 'append', term: 1, prevIndex: 0, prevTerm: 0, entries, commit: 1 });
+    expect(solo.raft.status()).toMatchObject({ lastIndex: 0, commit: 0, membership: { voters: [] }, leader: 1 });
+  });
+
+  it('nothing is handed out to apply together with one that replaces it', () => {
+    const solo = new Solo({ id: 2, terms: [1, 1] });
+    const membership: Membership = { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [] };
+    const said = { from: 1, to: 2, term: 1 };
+    solo.raft.step({ ...said, kind: 'heartbeat', commit: 2, round: 0 });
+    solo.raft.step({ ...said, kind: 'snapshot', snapshot: { index: 5, term: 1, membership } });
+    const ready = solo.raft.ready();
+    expect(ready).toMatchObject({ committed: [], snapshot: { from: 1, meta: { index: 5 } } });
+    solo.raft.advance();
+    expect(solo.raft.hasReady()).toBe(false);
+    solo.raft.snapshotFailed();
+    expect(solo.raft.ready().committed.map(({ index }) => index)).toEqual([1, 2]);
+  });
+
+  it('may be installed before the Ready that offered it is done', () => {
+    const solo = new Solo({ id: 2, terms: [1] });
+    const membership: Membership = { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [] };
+    const said = { from: 1, to: 2, term: 1 };
+    const entries = [{ kind: 'empty' as const, term: 1, index: 2 }];
+    solo.raft.step({ ...said, kind: 'append', prevIndex: 1, prevTerm: 1, entries, commit: 0 });
+    solo.raft.step({ ...said, kind: 'snapshot', snapshot: { index: 5, term: 1, membership } });
+    const ready = solo.raft.ready();
+    solo.log.append(ready.entries);
+    solo.log.install({ index: 5, term: 1, membership });
+    solo.raft.snapshotInstalled({ index: 5, term: 1, membership });
+    solo.raft.advance();
+    expect(solo.raft.status()).toMatchObject({ lastIndex: 5, commit: 5, applied: 5 });
+    const next = [{ kind: 'empty' as const, term: 1, index: 6 }];
+    const sent = solo.hear(1, { kind: 'append', term: 1, prevIndex: 5, prevTerm: 1, entries: next, commit: 6 });
+    expect(sent).toContainEqual(expect.objectContaining({ kind: 'append-reply', index: 6, reject: false }));
+    expect(solo.applied).toBe(6);
+  });
+
   it('one is fetched at a time', () => {
     const solo = new Solo({ id: 2 });
     const membership: Membership = { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [] };
