@@ -1,4 +1,4 @@
-import { Secret, whenReady, wipe } from '@coffer/kernel';
+import { Secret, equalInConstantTime, whenReady, wipe } from '@coffer/kernel';
 import type { MaybePromise, Random } from '@coffer/kernel';
 import type { Backend, HaCoordinator, WriteOp } from '@coffer/storage';
 import { StorageError } from '@coffer/storage';
@@ -23,6 +23,17 @@ export interface SealManagerDeps {
 
 /** What the seal's key encrypts for joiners; bound to its purpose. */
 const JOIN_PURPOSE = 'coffer/join';
+
+/** New shares that do not count yet. */
+export interface PreparedShares {
+  readonly result: InitResult;
+  /** Whether a key that shares made up is the new one. */
+  fits(key: Secret<Uint8Array>): boolean;
+  /** From now on the new shares unseal, and the old ones do not. Once only. */
+  commit(): Promise<void>;
+  /** Forgets the new key; instead of `commit`. */
+  discard(): void;
+}
 
 interface ExpectedJoin {
   readonly config: SealConfig;
@@ -86,13 +97,32 @@ export class ShamirSealManager implements SealManager {
 
   /** New shares of a new seal key for the same root key, in one batch. The node stays unsealed. */
   async reshare(shares: number, threshold: number, pgpKeys: readonly string[] | undefined): Promise<InitResult> {
+    const prepared = await this.prepareReshare(shares, threshold, pgpKeys);
+    await prepared.commit();
+    return prepared.result;
+  }
+
+  /** The same, but nothing is written before `commit`, so that people can first prove that they have the new shares. */
+  async prepareReshare(
+    shares: number,
+    threshold: number,
+    pgpKeys: readonly string[] | undefined,
+  ): Promise<PreparedShares> {
     const config = checkSealConfig(shares, threshold, pgpKeys);
     const sealKey = new Secret(this.#deps.random.bytes(KEY_BYTES));
     const result = await this.#deliver(sealKey, config, pgpKeys);
-    await this.#write(this.#sealOps(config, sealKey, this.#deps.barrier.rootKey()));
-    if (this.#key) wipe(this.#key.reveal());
-    this.#key = sealKey;
-    return result;
+    return {
+      result,
+      fits: (key) => equalInConstantTime(key.reveal(), sealKey.reveal()),
+      commit: async () => {
+        await this.#write(this.#sealOps(config, sealKey, this.#deps.barrier.rootKey()));
+        if (this.#key) wipe(this.#key.reveal());
+        this.#key = sealKey;
+      },
+      discard: () => {
+        wipe(sealKey.reveal());
+      },
+    };
   }
 
   /** Whether a key that shares made up is the seal's. */

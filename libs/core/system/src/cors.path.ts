@@ -1,0 +1,61 @@
+import { RequestError, definePath, field } from '@coffer/sdk';
+import type { PathDeclaration, Response } from '@coffer/sdk';
+import { CORS_KEY, CORS_STANDARD_HEADERS } from './cors-settings.ts';
+import type { CorsConfig } from './cors-settings.ts';
+import { failedWith } from './one-error.ts';
+
+/** `sys/config/cors`. */
+export const corsPaths: readonly PathDeclaration<unknown>[] = [
+  definePath('config/cors', {
+    fields: {
+      enable: field.bool('Whether other origins may use the API at all.'),
+      allowed_origins: field.commaStrings('Origins that may use the API, or "*".'),
+      allowed_headers: field.commaStrings('Headers that they may send besides the usual ones.'),
+    },
+    help: { synopsis: 'Which web pages of other origins may use the API.' },
+    sudo: true,
+    read: {
+      summary: 'The CORS settings',
+      handler: async (_: unknown, _fields, { view }): Promise<Response> => {
+        const config = await view.getJson<CorsConfig>(CORS_KEY);
+        const data = config
+          ? {
+              enabled: true,
+              allowed_origins: config.allowedOrigins,
+              allowed_headers: config.allowedHeaders,
+              allow_credentials: false,
+            }
+          : { enabled: false };
+        return { alsoAtTopLevel: true, data };
+      },
+    },
+    update: {
+      summary: 'Turn CORS on',
+      handler: (_: unknown, fields, { view }): undefined => {
+        const origins = fields.allowed_origins ?? [];
+        if (origins.length === 0) throw failedWith('at least one origin or the wildcard must be provided');
+        if (origins.length > 1 && origins.includes('*')) {
+          throw failedWith("to allow all origins the '*' must be the only value for allowed_origins");
+        }
+        const headers = fields.allowed_headers ?? [];
+        for (const header of headers) {
+          if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header)) {
+            throw new RequestError('bad-request', `"${header}" is not a valid header name`);
+          }
+        }
+        view.putJson(CORS_KEY, {
+          allowedOrigins: origins,
+          allowedHeaders: [...CORS_STANDARD_HEADERS, ...headers],
+        } satisfies CorsConfig);
+        return undefined;
+      },
+    },
+    delete: {
+      summary: 'Turn CORS off',
+      handler: (_: unknown, _fields, { view }): undefined => {
+        view.delete(CORS_KEY);
+        return undefined;
+      },
+    },
+  }),
+];

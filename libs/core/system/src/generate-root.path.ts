@@ -1,0 +1,141 @@
+import { badRequest, definePath, field } from '@coffer/sdk';
+import type { PathDeclaration, Response } from '@coffer/sdk';
+import type { Secret } from '@coffer/kernel';
+import { decodeToken } from './generate-root.ts';
+import type { GenerateRoot, GenerateRootStatus } from './generate-root.ts';
+import { failedWith } from './one-error.ts';
+import { refusedPath } from './rekey.path.ts';
+import { decodeShare } from './seal.path.ts';
+
+export interface GenerateRootPathDeps {
+  readonly generateRoot: () => GenerateRoot;
+  /** As with `RekeyPathDeps`: whether the older `sys/generate-root/…`, which asks for no token, is served. */
+  readonly unauthenticatedEndpoints: boolean;
+}
+
+function statusData(status: GenerateRootStatus): Record<string, unknown> {
+  return {
+    started: status.started,
+    progress: status.progress,
+    required: status.required,
+    complete: status.complete,
+    otp: status.otp,
+    otp_length: status.otpLength,
+    ...(status.nonce === undefined ? {} : { nonce: status.nonce }),
+    ...(status.pgpFingerprint === undefined ? {} : { pgp_fingerprint: status.pgpFingerprint }),
+    ...(status.encodedToken === undefined
+      ? {}
+      : { encoded_token: status.encodedToken, encoded_root_token: status.encodedToken }),
+  };
+}
+
+function shareOf(text: string | undefined): Secret<Uint8Array> {
+  if (text === undefined || text === '') throw badRequest('key is required');
+  try {
+    return decodeShare(text);
+  } catch {
+    throw failedWith("'key' must be a valid hex or base64 string");
+  }
+}
+
+/** '' is the same as nothing. */
+const given = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+
+function attemptPath(
+  pattern: string,
+  deps: GenerateRootPathDeps,
+  traits: object,
+  shape: Pick<Response, 'bare'>,
+): PathDeclaration<unknown> {
+  return definePath(pattern, {
+    fields: {
+      otp: field.string('A one-time password as long as a root token, that hides the token.', { secret: true }),
+      pgp_key: field.string('A PGP public key that the token is encrypted for.'),
+    },
+    help: { synopsis: 'Begins, tells of, or cancels making a root token from unseal key shares.' },
+    ...traits,
+    read: {
+      summary: 'How far it is',
+      runs: 'active',
+      handler: async (): Promise<Response> => ({ ...shape, data: statusData(await deps.generateRoot().status()) }),
+    },
+    update: {
+      summary: 'Begin',
+      handler: async (_: unknown, fields): Promise<Response> => {
+        const otp = given(fields.otp);
+        const pgpKey = given(fields.pgp_key);
+        const status = await deps.generateRoot().start({
+          ...(otp === undefined ? {} : { otp }),
+          ...(pgpKey === undefined ? {} : { pgpKey }),
+        });
+        return { ...shape, data: statusData(status) };
+      },
+    },
+    delete: {
+      summary: 'Cancel',
+      handler: async (): Promise<undefined> => {
+        await deps.generateRoot().cancel();
+        return undefined;
+      },
+    },
+  });
+}
+
+function updatePath(
+  pattern: string,
+  deps: GenerateRootPathDeps,
+  traits: object,
+  shape: Pick<Response, 'bare'>,
+): PathDeclaration<unknown> {
+  return definePath(pattern, {
+    fields: {
+      key: field.string('One share of the unseal key, in hex or base64.', { secret: true }),
+      nonce: field.string('The nonce of the attempt.', { default: '' }),
+    },
+    help: { synopsis: 'Gives a share of the unseal key, to make a root token.' },
+    ...traits,
+    update: {
+      summary: 'Give a share',
+      handler: async (_: unknown, fields): Promise<Response> => {
+        const share = shareOf(fields.key);
+        return { ...shape, data: statusData(await deps.generateRoot().give(fields.nonce, share)) };
+      },
+    },
+  });
+}
+
+/** `sys/generate-root-token/…` (a token with `sudo`), `sys/decode-token`, and `sys/generate-root/…` where it is turned on. */
+export function generateRootPaths(deps: GenerateRootPathDeps): readonly PathDeclaration<unknown>[] {
+  const sudo = { sudo: true } as const;
+  const old = { unauthenticated: true, neverWrapped: true } as const;
+  return [
+    attemptPath('generate-root-token/attempt', deps, sudo, {}),
+    updatePath('generate-root-token/update', deps, sudo, {}),
+    ...(deps.unauthenticatedEndpoints
+      ? [
+          attemptPath('generate-root/attempt', deps, old, { bare: true }),
+          updatePath('generate-root/update', deps, old, { bare: true }),
+        ]
+      : [refusedPath('generate-root/attempt'), refusedPath('generate-root/update')]),
+    definePath('decode-token', {
+      fields: {
+        encoded_token: field.string('The hidden token.', { secret: true }),
+        otp: field.string('The one-time password that hides it.', { secret: true }),
+      },
+      help: { synopsis: 'Shows a token that a one-time password hides.' },
+      unauthenticated: true,
+      update: {
+        summary: 'Decode a token',
+        runs: 'local',
+        handler: (_: unknown, fields): Response => {
+          const encoded = given(fields.encoded_token);
+          const otp = given(fields.otp);
+          if (encoded === undefined || otp === undefined) {
+            throw badRequest("provided 'encoded_token' or 'otp' is empty");
+          }
+          return { data: { token: decodeToken(encoded, otp) } };
+        },
+      },
+    }),
+  ];
+}

@@ -1,0 +1,254 @@
+import { RequestError, badRequest, definePath, field } from '@coffer/sdk';
+import type { PathDeclaration, Response, StorageView } from '@coffer/sdk';
+import { decodeShare } from './seal.path.ts';
+import type { Rekey, RekeyResult, RekeyStatus } from './rekey.ts';
+
+export interface RekeyPathDeps {
+  readonly rekey: () => Rekey;
+  /**
+   * Whether the older `sys/rekey/…` is served, which asks for no token (the shares are the proof). Off by default: whoever
+   * reaches the API could otherwise disturb an attempt.
+   */
+  readonly unauthenticatedEndpoints: boolean;
+}
+
+/** Below the system mount: the shares that PGP keys were given, as they were handed out. */
+const BACKUP_KEY = 'unseal-keys-backup';
+
+interface Backup {
+  readonly nonce: string;
+  readonly keys: Readonly<Record<string, readonly string[]>>;
+  readonly keysBase64: Readonly<Record<string, readonly string[]>>;
+}
+
+const shareFields = {
+  key: field.string('One share, in hex or base64.', { secret: true }),
+  nonce: field.string('The nonce of the attempt.'),
+};
+
+const initFields = {
+  secret_shares: field.int('Number of shares to split the key into.', { default: 0 }),
+  secret_threshold: field.int('Number of shares that unseal.', { default: 0 }),
+  pgp_keys: field.commaStrings('A PGP public key for each share.'),
+  backup: field.bool('Whether to keep a copy of the shares, as encrypted for the PGP keys.', { default: false }),
+  require_verification: field.bool('Whether the new shares count only after enough of them were given back.', {
+    default: false,
+  }),
+};
+
+function statusData(status: RekeyStatus): Record<string, unknown> {
+  const { request } = status;
+  if (!status.started || !request) return { started: false, t: 0, n: 0, required: status.required };
+  return {
+    started: true,
+    nonce: status.nonce,
+    t: request.threshold,
+    n: request.shares,
+    progress: status.progress,
+    required: status.required,
+    verification_required: request.requireVerification,
+    verification_nonce: status.verificationNonce,
+    ...(request.pgpKeys.length > 0 ? { pgp_fingerprints: status.pgpFingerprints, backup: request.backup } : {}),
+  };
+}
+
+function resultData(result: RekeyResult): Record<string, unknown> {
+  return {
+    complete: true,
+    nonce: result.nonce,
+    keys: result.keys,
+    keys_base64: result.keysBase64,
+    ...(result.pgpFingerprints.length > 0 ? { pgp_fingerprints: result.pgpFingerprints } : {}),
+    backup: result.backup,
+    verification_required: result.verificationNonce !== '',
+    ...(result.verificationNonce === '' ? {} : { verification_nonce: result.verificationNonce }),
+  };
+}
+
+function storeBackup(view: StorageView, result: RekeyResult): void {
+  const byFingerprint = (texts: readonly string[]): Record<string, readonly string[]> => {
+    const grouped = new Map<string, string[]>();
+    result.pgpFingerprints.forEach((fingerprint, index) => {
+      grouped.set(fingerprint, [...(grouped.get(fingerprint) ?? []), texts[index] ?? '']);
+    });
+    return Object.fromEntries(grouped);
+  };
+  view.putJson(BACKUP_KEY, {
+    nonce: result.nonce,
+    keys: byFingerprint(result.keys),
+    keysBase64: byFingerprint(result.keysBase64),
+  } satisfies Backup);
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined || value === '') throw badRequest(`missing required field '${name}'`);
+  return value;
+}
+
+type Shape = Pick<Response, 'bare'>;
+
+function initPath(pattern: string, deps: RekeyPathDeps, traits: object, shape: Shape): PathDeclaration<unknown> {
+  return definePath(pattern, {
+    fields: initFields,
+    help: { synopsis: 'Begins, tells of, or cancels a change of the unseal key shares.' },
+    ...traits,
+    auditPublicFields: ['secret_shares', 'secret_threshold', 'require_verification'],
+    read: {
+      summary: 'How far the change is',
+      runs: 'active',
+      handler: async (): Promise<Response> => ({ ...shape, data: statusData(await deps.rekey().status()) }),
+    },
+    update: {
+      summary: 'Begin a change',
+      handler: async (_: unknown, fields): Promise<Response> => {
+        const status = await deps.rekey().start({
+          shares: fields.secret_shares,
+          threshold: fields.secret_threshold,
+          pgpKeys: fields.pgp_keys ?? [],
+          backup: fields.backup,
+          requireVerification: fields.require_verification,
+        });
+        return { ...shape, data: statusData(status) };
+      },
+    },
+    delete: {
+      summary: 'Cancel the change',
+      handler: async (): Promise<undefined> => {
+        await deps.rekey().cancel();
+        return undefined;
+      },
+    },
+  });
+}
+
+function updatePath(pattern: string, deps: RekeyPathDeps, traits: object, shape: Shape): PathDeclaration<unknown> {
+  return definePath(pattern, {
+    fields: shareFields,
+    help: { synopsis: 'Gives a present share, to authorise the change.' },
+    ...traits,
+    update: {
+      summary: 'Give a share',
+      handler: async (_: unknown, fields, context): Promise<Response> => {
+        const share = decodeShare(required('key', fields.key));
+        const result = await deps.rekey().give(required('nonce', fields.nonce), share);
+        if (!result) return { ...shape, data: statusData(await deps.rekey().status()) };
+        if (result.backup && result.pgpFingerprints.length > 0) storeBackup(context.view, result);
+        return { ...shape, data: resultData(result) };
+      },
+    },
+  });
+}
+
+function verifyPath(pattern: string, deps: RekeyPathDeps, traits: object, shape: Shape): PathDeclaration<unknown> {
+  const status = (): Record<string, unknown> => {
+    const { nonce, started, threshold, shares, progress } = deps.rekey().verifyStatus();
+    return { nonce, started, t: threshold, n: shares, progress };
+  };
+  return definePath(pattern, {
+    fields: shareFields,
+    help: { synopsis: 'Gives a new share back, to prove that it arrived.' },
+    ...traits,
+    read: { summary: 'How far the verification is', runs: 'active', handler: () => ({ ...shape, data: status() }) },
+    update: {
+      summary: 'Give a new share',
+      handler: async (_: unknown, fields): Promise<Response> => {
+        const share = decodeShare(required('key', fields.key));
+        const nonce = await deps.rekey().verify(required('nonce', fields.nonce), share);
+        return { ...shape, data: nonce === undefined ? status() : { complete: true, nonce } };
+      },
+    },
+    delete: {
+      summary: 'Begin the verification anew',
+      handler: async (): Promise<Response> => {
+        await deps.rekey().restartVerification();
+        return { ...shape, data: status() };
+      },
+    },
+  });
+}
+
+function backupPath(pattern: string, traits: object): PathDeclaration<unknown> {
+  return definePath(pattern, {
+    fields: {},
+    help: { synopsis: 'The copy of the PGP-encrypted shares of the last change.' },
+    ...traits,
+    read: {
+      summary: 'The copy',
+      runs: 'active',
+      handler: async (_: unknown, _fields, { view }): Promise<Response> => {
+        const backup = await view.getJson<Backup>(BACKUP_KEY);
+        if (!backup) throw badRequest('no backed-up keys found');
+        return {
+          alsoAtTopLevel: true,
+          data: { nonce: backup.nonce, keys: backup.keys, keys_base64: backup.keysBase64 },
+        };
+      },
+    },
+    delete: {
+      summary: 'Delete the copy',
+      handler: (_: unknown, _fields, { view }): undefined => {
+        view.delete(BACKUP_KEY);
+        return undefined;
+      },
+    },
+  });
+}
+
+/** A seal whose shares unseal has no recovery keys: these paths say so. */
+function recoveryPath(pattern: string): PathDeclaration<unknown> {
+  const refuse = (): never => {
+    throw badRequest('recovery keys not supported');
+  };
+  return definePath(pattern, {
+    fields: { ...initFields, ...shareFields },
+    help: { synopsis: 'Recovery keys, of seals that unseal by themselves.' },
+    sudo: true,
+    read: { summary: 'How far the change is', runs: 'active', handler: refuse },
+    update: { summary: 'Go on with the change', handler: refuse },
+    delete: { summary: 'Cancel the change', handler: refuse },
+  });
+}
+
+/** Where the older endpoints are turned off, they answer as Vault does. */
+function refusedPath(pattern: string): PathDeclaration<unknown> {
+  const refuse = (): never => {
+    throw new RequestError('unsupported-operation');
+  };
+  return definePath(pattern, {
+    fields: {},
+    help: { synopsis: 'An older endpoint without authentication, which is turned off.' },
+    unauthenticated: true,
+    hidden: true,
+    neverWrapped: true,
+    arbitraryFields: true,
+    read: { summary: 'Turned off', runs: 'local', handler: refuse },
+    update: { summary: 'Turned off', runs: 'local', handler: refuse },
+    delete: { summary: 'Turned off', runs: 'local', handler: refuse },
+  });
+}
+
+const OLD_TRAITS = { unauthenticated: true, neverWrapped: true } as const;
+
+/** `sys/rotate/root/…` (a token with `sudo`), `sys/rotate/recovery/…`, and `sys/rekey/…` where it is turned on. */
+export function rekeyPaths(deps: RekeyPathDeps): readonly PathDeclaration<unknown>[] {
+  const sudo = { sudo: true } as const;
+  const old = { bare: true } as const;
+  return [
+    initPath('rotate/root/init', deps, sudo, {}),
+    updatePath('rotate/root/update', deps, sudo, {}),
+    verifyPath('rotate/root/verify', deps, sudo, {}),
+    backupPath('rotate/root/backup', sudo),
+    ...['init', 'update', 'verify', 'backup'].map((step) => recoveryPath(`rotate/recovery/${step}`)),
+    ...(deps.unauthenticatedEndpoints
+      ? [
+          initPath('rekey/init', deps, OLD_TRAITS, old),
+          updatePath('rekey/update', deps, OLD_TRAITS, old),
+          verifyPath('rekey/verify', deps, OLD_TRAITS, old),
+        ]
+      : ['rekey/init', 'rekey/update', 'rekey/verify'].map(refusedPath)),
+    backupPath('rekey/backup', sudo),
+    ...['init', 'update', 'verify'].map((step) => refusedPath(`rekey-recovery-key/${step}`)),
+  ];
+}
+
+export { refusedPath };
