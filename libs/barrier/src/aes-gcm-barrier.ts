@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { BoundedCache, Secret, assert, isPromise, whenReady, wipe } from '@coffer/kernel';
+import { BoundedCache, Secret, isPromise, whenReady, wipe } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import type {
@@ -13,15 +13,13 @@ import type {
   WriteOp,
   WriteResult,
 } from '@coffer/storage';
+import { DERIVATION_KEY, KEYRING_KEY, KEY_USAGE_KEY, ROOT_KEY_COPY_KEY, isBarrierKey } from './barrier-keys.ts';
 import { BarrierError } from './barrier.ts';
 import type { Barrier, KeyStatus } from './barrier.ts';
 import { openEnvelope, sealEnvelope, termOf } from './envelope.ts';
+import { KeyUsage } from './key-usage.ts';
 import { KEY_BYTES, Keyring } from './keyring.ts';
 
-/** Where the keyring lies, encrypted by the root key. */
-export const KEYRING_KEY = 'core/keyring';
-/** A key for `derive`, of its own so that rotation does not change what was derived. */
-const DERIVATION_KEY = 'core/derivation-key';
 /** Encryptions under one key after which it is rotated; random nonces collide with probability 2^-32 at 2^32 (SP 800-38D, 8.3). */
 export const ENCRYPTIONS_MAX = 2 ** 31;
 
@@ -33,6 +31,16 @@ export interface BarrierDeps {
   readonly log: Log;
   /** Bytes of decrypted values that are kept. */
   readonly cacheBytesMax: number;
+  /** Encryptions under one key after which it is rotated; `ENCRYPTIONS_MAX` if left out. */
+  readonly encryptionsMax?: number;
+}
+
+/** What an unsealed barrier holds. */
+interface Opened {
+  readonly rootKey: Uint8Array;
+  readonly keyring: Keyring;
+  readonly derivationKey: Uint8Array;
+  readonly usage: KeyUsage;
 }
 
 interface Entry {
@@ -50,13 +58,18 @@ export class AesGcmBarrier implements Barrier {
   readonly #deps: BarrierDeps;
   readonly #cache: BoundedCache<string, Entry>;
   readonly #listeners = new Set<AppliedListener>();
+  readonly #watched = new Map<string, (value: Uint8Array) => void>();
   readonly #unsubscribe: () => void;
-  #keyring: Keyring | undefined;
-  #rootKey: Secret<Uint8Array> | undefined;
-  #derivationKey: Uint8Array | undefined;
-  #encryptions = 0;
+  #opened: Opened | undefined;
+  /** The keyring was changed by another node and is being read: whoever reads meanwhile waits. */
+  #reloading: Promise<void> | undefined;
   /** Changes with every applied batch: a read that began before must not fill the cache. */
   #generation = 0;
+  /** Changes with everything that is stored about keys. */
+  #keysGeneration = 0;
+  /** Changes of the keyring are made one after the other: two at once could give one term two keys. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #rotating = false;
 
   constructor(deps: BarrierDeps) {
     this.#deps = deps;
@@ -69,23 +82,31 @@ export class AesGcmBarrier implements Barrier {
   }
 
   get sealed(): boolean {
-    return this.#keyring === undefined;
+    return this.#opened === undefined;
   }
+
+  // ---- keys
 
   async initialize(rootKey: Secret<Uint8Array>): Promise<void> {
     if ((await this.#deps.backend.get(KEYRING_KEY)) !== undefined)
       throw new BarrierError('initialized', 'Vault is already initialized');
-    await this.#write(this.initialOps(rootKey));
+    await this.#write(this.initialOps(rootKey, new Map()));
   }
 
-  /** What `initialize` writes, for who writes more in the same batch. */
-  initialOps(rootKey: Secret<Uint8Array>): WriteOp[] {
+  /**
+   * What `initialize` writes, for who writes more in the same batch.
+   *
+   * @param copies more that the new keyring encrypts, by storage key
+   */
+  initialOps(rootKey: Secret<Uint8Array>, copies: ReadonlyMap<string, Uint8Array>): WriteOp[] {
     const { clock, random } = this.#deps;
     const keyring = new Keyring([{ term: 1, key: random.bytes(KEY_BYTES), installedMs: clock.nowMs() }]);
     const derivation = random.bytes(KEY_BYTES);
-    const ops: WriteOp[] = [
-      { kind: 'put', key: KEYRING_KEY, value: sealEnvelope(0, rootKey.reveal(), KEYRING_KEY, keyring.serialize()) },
-      { kind: 'put', key: DERIVATION_KEY, value: sealEnvelope(1, keyring.newest.key, DERIVATION_KEY, derivation) },
+    const ops = [
+      ...this.#keyringOps(keyring, rootKey.reveal()),
+      this.#sealedOp(keyring, ROOT_KEY_COPY_KEY, rootKey.reveal()),
+      this.#sealedOp(keyring, DERIVATION_KEY, derivation),
+      ...[...copies].map(([key, value]) => this.#sealedOp(keyring, key, value)),
     ];
     keyring.wipe();
     wipe(derivation);
@@ -93,108 +114,139 @@ export class AesGcmBarrier implements Barrier {
   }
 
   async unseal(rootKey: Secret<Uint8Array>): Promise<void> {
-    const stored = await this.#deps.backend.get(KEYRING_KEY);
+    for (;;) {
+      const generation = this.#keysGeneration;
+      const opened = await this.#openWith(rootKey.reveal());
+      if (generation === this.#keysGeneration) {
+        this.seal();
+        this.#opened = opened;
+        return;
+      }
+      // What was read is out of date already.
+      wipeAll(opened);
+    }
+  }
+
+  async #openWith(rootKey: Uint8Array): Promise<Opened> {
+    const { backend } = this.#deps;
+    const stored = await backend.get(KEYRING_KEY);
     if (!stored) throw new BarrierError('not-initialized', 'the store holds no keyring');
-    const keyring = Keyring.parse(openEnvelope(rootKey.reveal(), KEYRING_KEY, stored));
-    this.#keyring = keyring;
-    this.#rootKey = new Secret(new Uint8Array(rootKey.reveal()));
-    const derivation = await this.get(DERIVATION_KEY);
-    if (!derivation) throw new BarrierError('corrupt', 'the store holds no derivation key');
-    this.#derivationKey = new Uint8Array(derivation);
+    const derivation = await backend.get(DERIVATION_KEY);
+    const noted = await backend.get(KEY_USAGE_KEY);
+    const keyring = this.#parseKeyring(rootKey, stored);
+    try {
+      if (!derivation) throw new BarrierError('corrupt', 'the store holds no derivation key');
+      const derivationKey = decrypt(keyring, DERIVATION_KEY, derivation);
+      const usage = new KeyUsage(keyring.newest.term);
+      if (noted) usage.learn(decrypt(keyring, KEY_USAGE_KEY, noted));
+      return { rootKey: new Uint8Array(rootKey), keyring, derivationKey, usage };
+    } catch (error) {
+      keyring.wipe();
+      throw error;
+    }
   }
 
   seal(): void {
-    this.#keyring?.wipe();
-    this.#keyring = undefined;
-    if (this.#rootKey) wipe(this.#rootKey.reveal());
-    this.#rootKey = undefined;
-    wipe(this.#derivationKey);
-    this.#derivationKey = undefined;
+    if (this.#opened) wipeAll(this.#opened);
+    this.#opened = undefined;
     this.#cache.clear();
     this.#generation++;
   }
 
-  async rotate(): Promise<KeyStatus> {
-    const { clock, random } = this.#deps;
-    const keyring = this.#open();
-    const next = keyring.with({
-      term: keyring.newest.term + 1,
-      key: random.bytes(KEY_BYTES),
-      installedMs: clock.nowMs(),
+  rotate(): Promise<KeyStatus> {
+    return this.#inTurn(async () => {
+      const { clock, random } = this.#deps;
+      const { keyring, rootKey } = this.#open();
+      const term = keyring.newest.term + 1;
+      const next = keyring.with({ term, key: random.bytes(KEY_BYTES), installedMs: clock.nowMs() });
+      await this.#write(this.#keyringOps(next, rootKey));
+      // It came back by the feed already where reading is synchronous.
+      if (this.#open().keyring.newest.term < term) this.#useKeyring(next);
+      else wipe(next.newest.key);
+      return this.keyStatus();
     });
-    await this.#storeKeyring(next, this.#root());
-    this.#useKeyring(next);
-    return this.keyStatus();
   }
 
   keyStatus(): KeyStatus {
-    const { term, installedMs } = this.#open().newest;
-    return { term, installTimeMs: installedMs, encryptions: this.#encryptions };
+    const { keyring, usage } = this.#open();
+    const { term, installedMs } = keyring.newest;
+    return { term, installTimeMs: installedMs, encryptions: usage.used };
   }
 
-  async changeRootKey(rootKey: Secret<Uint8Array>): Promise<void> {
-    await this.#storeKeyring(this.#open(), rootKey);
-    this.#rootKey = new Secret(new Uint8Array(rootKey.reveal()));
+  changeRootKey(rootKey: Secret<Uint8Array>): Promise<void> {
+    return this.changeRootKeyWith(rootKey, [], new Map());
   }
 
-  /** The keyring encrypted by another root key, for who writes it together with new shares. */
-  rootKeyOps(rootKey: Secret<Uint8Array>): WriteOp[] {
-    return [
-      {
-        kind: 'put',
-        key: KEYRING_KEY,
-        value: sealEnvelope(0, rootKey.reveal(), KEYRING_KEY, this.#open().serialize()),
-      },
-    ];
-  }
-
-  /** The root key itself, to be encrypted by another seal key. */
-  rootKey(): Secret<Uint8Array> {
-    return this.#root();
+  /**
+   * Changes the root key in one batch with other changes, such as those of who guards it.
+   *
+   * @param ops written as they are
+   * @param copies written as the keyring encrypts them, by storage key
+   */
+  changeRootKeyWith(
+    rootKey: Secret<Uint8Array>,
+    ops: readonly WriteOp[],
+    copies: ReadonlyMap<string, Uint8Array>,
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      const { keyring, usage } = this.#open();
+      const next = new Uint8Array(rootKey.reveal());
+      usage.add(copies.size + 1);
+      await this.#write([
+        ...ops,
+        ...[...copies].map(([key, value]) => this.#sealedOp(keyring, key, value)),
+        this.#sealedOp(keyring, ROOT_KEY_COPY_KEY, next),
+        ...this.#keyringOps(keyring, next),
+      ]);
+      const opened = this.#open();
+      wipe(opened.rootKey);
+      this.#opened = { ...opened, rootKey: next };
+    });
   }
 
   derive(purpose: string, length: number): Secret<Uint8Array> {
-    const key = this.#derivationKey;
-    if (!key) throw sealedError();
-    return new Secret(new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), `coffer/${purpose}`, length)));
+    const { derivationKey } = this.#open();
+    return new Secret(
+      new Uint8Array(hkdfSync('sha256', derivationKey, new Uint8Array(0), `coffer/${purpose}`, length)),
+    );
   }
 
+  // ---- reading
+
   get(key: string): MaybePromise<Uint8Array | undefined> {
+    const cached = this.#cache.get(key);
+    if (cached) return cached === ABSENT ? undefined : cached.plaintext;
     return whenReady(this.#entry(key), (entry) => (entry === ABSENT ? undefined : entry.plaintext));
   }
 
   getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined> {
-    return whenReady(this.#entry(key), (entry): T | undefined => {
+    const cached = this.#cache.get(key);
+    // One key is parsed by one function only: that of the collection it belongs to.
+    if (cached?.parsed !== undefined) return cached.parsed as T;
+    return whenReady(cached ?? this.#entry(key), (entry): T | undefined => {
       if (entry === ABSENT) return undefined;
       if (entry.parsed === undefined) {
         entry.parsed = parse(entry.plaintext);
+        // It has grown, which the cache must know.
         if (this.#cache.get(key) === entry) this.#cache.set(key, entry);
       }
-      // One key is parsed by one function only: that of the collection it belongs to.
       return entry.parsed as T;
     });
   }
 
   #entry(key: string): MaybePromise<Entry> {
-    const cached = this.#cache.get(key);
-    if (cached) return cached;
-    const keyring = this.#open();
+    this.#open();
+    if (this.#reloading) return this.#reloading.then(() => this.#entry(key));
     const generation = this.#generation;
-    const stored = this.#deps.backend.get(key);
-    if (!isPromise(stored)) return this.#decrypted(keyring, key, stored, generation);
-    return stored.then((envelope) => this.#decrypted(keyring, key, envelope, generation));
+    return whenReady(this.#deps.backend.get(key), (envelope) => this.#decrypted(key, envelope, generation));
   }
 
-  #decrypted(keyring: Keyring, key: string, envelope: Uint8Array | undefined, generation: number): Entry {
-    const entry = envelope === undefined ? ABSENT : { plaintext: this.#decrypt(keyring, key, envelope) };
-    if (generation === this.#generation && !this.sealed) this.#cache.set(key, entry);
+  #decrypted(key: string, envelope: Uint8Array | undefined, generation: number): MaybePromise<Entry> {
+    const { keyring } = this.#open();
+    if (this.#reloading) return this.#reloading.then(() => this.#decrypted(key, envelope, generation));
+    const entry = envelope === undefined ? ABSENT : { plaintext: decrypt(keyring, key, envelope) };
+    if (generation === this.#generation) this.#cache.set(key, entry);
     return entry;
-  }
-
-  #decrypt(keyring: Keyring, key: string, envelope: Uint8Array): Uint8Array {
-    const dataKey = keyring.key(termOf(envelope)) ?? this.#keyring?.key(termOf(envelope));
-    if (!dataKey) throw new BarrierError('corrupt', 'a stored value was encrypted under an unknown key');
-    return openEnvelope(dataKey.key, key, envelope);
   }
 
   list(prefix: string, options?: ListOptions): MaybePromise<string[]> {
@@ -207,35 +259,12 @@ export class AesGcmBarrier implements Barrier {
     return this.#deps.backend.keys(range);
   }
 
-  write(batch: WriteBatch): Promise<WriteResult> {
-    let ops: WriteOp[];
-    try {
-      const { term, key } = this.#open().newest;
-      ops = batch.ops.map((op) => {
-        if (op.kind === 'delete') return op;
-        this.#encryptions++;
-        return { kind: 'put', key: op.key, value: sealEnvelope(term, key, op.key, op.value) };
-      });
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-    const written = this.#deps.backend.write({ ops, epoch: batch.epoch });
-    if (this.#encryptions < ENCRYPTIONS_MAX) return written;
-    return written.then((result) => this.#rotateBecauseUsed(result));
-  }
-
-  async #rotateBecauseUsed(result: WriteResult): Promise<WriteResult> {
-    this.#encryptions = 0;
-    try {
-      await this.rotate();
-    } catch (error) {
-      this.#deps.log.error('the barrier key is due for rotation, which failed', { error });
-    }
-    return result;
-  }
-
   readBarrier(signal?: AbortSignal): MaybePromise<void> {
     return this.#deps.backend.readBarrier(signal);
+  }
+
+  appliedIndex(): number {
+    return this.#deps.backend.appliedIndex();
   }
 
   subscribe(listener: AppliedListener): () => void {
@@ -243,8 +272,41 @@ export class AesGcmBarrier implements Barrier {
     return () => this.#listeners.delete(listener);
   }
 
-  appliedIndex(): number {
-    return this.#deps.backend.appliedIndex();
+  /**
+   * Tells a value of the barrier's own whenever it was written, here or by another node, and this node is unsealed. One
+   * listener a key, which owns what it is told. A value that cannot be read seals the node.
+   */
+  watch(key: string, told: (value: Uint8Array) => void): void {
+    this.#watched.set(key, told);
+  }
+
+  // ---- writing
+
+  write(batch: WriteBatch): Promise<WriteResult> {
+    const { backend, encryptionsMax = ENCRYPTIONS_MAX } = this.#deps;
+    let opened: Opened;
+    let ops: WriteOp[];
+    try {
+      opened = this.#open();
+      const { keyring } = opened;
+      ops = batch.ops.map((op) => {
+        if (isBarrierKey(op.key)) throw new StorageError('conflict', 'this key belongs to the barrier');
+        return op.kind === 'delete' ? op : this.#sealedOp(keyring, op.key, op.value);
+      });
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    const { usage, keyring } = opened;
+    for (const { kind } of ops) if (kind === 'put') usage.add(1);
+    const note = usage.note();
+    if (note) ops.push(this.#sealedOp(keyring, KEY_USAGE_KEY, note));
+    const written = backend.write({ ops, epoch: batch.epoch });
+    if (usage.used >= encryptionsMax) this.#rotateBecauseUsed();
+    if (!note) return written;
+    return written.catch((error: unknown) => {
+      usage.noteLost();
+      throw error;
+    });
   }
 
   close(): Promise<void> {
@@ -253,42 +315,131 @@ export class AesGcmBarrier implements Barrier {
     return this.#deps.backend.close();
   }
 
+  /** On its own: the write that happened to be the last one allowed has nothing to do with it. */
+  #rotateBecauseUsed(): void {
+    if (this.#rotating) return;
+    this.#rotating = true;
+    this.rotate()
+      .then(
+        ({ term }) => this.#deps.log.info('the barrier key was used often enough and was rotated', { term }),
+        // The next write tries again: its count is still too high.
+        (error: unknown) => this.#deps.log.error('the barrier key is due for rotation, which failed', { error }),
+      )
+      .finally(() => {
+        this.#rotating = false;
+      });
+  }
+
+  // ---- following
+
   #applied(batch: AppliedBatch): void {
     this.#generation++;
     if (batch.everything) this.#cache.clear();
     else for (const key of batch.keys) this.#cache.delete(key);
-    if (this.#keyring && (batch.everything || batch.keys.includes(KEYRING_KEY))) this.#reloadKeyring();
+    const isNewKeyring = batch.everything === true || batch.keys.includes(KEYRING_KEY);
+    const isNewUsage = batch.everything === true || batch.keys.includes(KEY_USAGE_KEY);
+    if (isNewKeyring || isNewUsage) this.#keysGeneration++;
+    if (this.#opened) {
+      if (isNewKeyring || isNewUsage) this.#waitFor(this.#guarded(() => this.#followKeys(isNewKeyring, isNewUsage)));
+      for (const [key, told] of this.#watched) {
+        if (batch.everything || batch.keys.includes(key)) this.#guarded(() => this.#tell(key, told));
+      }
+    }
     for (const listener of this.#listeners) listener(batch);
   }
 
-  /** Another node rotated: a value under the new key may follow in the next batch. */
-  #reloadKeyring(): void {
-    const rootKey = this.#rootKey;
-    assert(rootKey !== undefined, 'an unsealed barrier has its root key');
-    whenReady(this.#deps.backend.get(KEYRING_KEY), (stored) => {
-      if (!stored) return;
-      try {
-        this.#useKeyring(Keyring.parse(openEnvelope(rootKey.reveal(), KEYRING_KEY, stored)));
-      } catch (error) {
-        if (!(error instanceof BarrierError)) throw error;
-        // The root key was changed by another node: this one needs the new shares.
-        this.#deps.log.error('the keyring no longer opens with the root key of this node, which seals itself', {
-          error,
-        });
-        this.seal();
-      }
+  #followKeys(isNewKeyring: boolean, isNewUsage: boolean): MaybePromise<void> {
+    const keyring = whenReady(this.#reloading, () => (isNewKeyring ? this.#reloadKeyring() : undefined));
+    return whenReady(keyring, () => (isNewUsage ? this.#learnUsage() : undefined));
+  }
+
+  /** Past the cache, which is no place for keys. */
+  #tell(key: string, told: (value: Uint8Array) => void): MaybePromise<void> {
+    return whenReady(this.#reloading, () =>
+      whenReady(this.#deps.backend.get(key), (envelope) => {
+        if (envelope && this.#opened) told(decrypt(this.#opened.keyring, key, envelope));
+      }),
+    );
+  }
+
+  #waitFor(work: MaybePromise<void>): void {
+    if (!isPromise(work)) return;
+    const reloading = Promise.all([this.#reloading, work]).then(() => {
+      if (this.#reloading === reloading) this.#reloading = undefined;
+    });
+    this.#reloading = reloading;
+  }
+
+  /** Seals when what was stored cannot be followed: better than to go on with keys that are no longer the cluster's. */
+  #guarded(work: () => MaybePromise<void>): MaybePromise<void> {
+    const failed = (error: unknown): void => {
+      this.#deps.log.error('the keys that the cluster uses now cannot be read: this node seals itself', { error });
+      this.seal();
+    };
+    try {
+      const done = work();
+      return isPromise(done) ? done.catch(failed) : done;
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #learnUsage(): MaybePromise<void> {
+    return whenReady(this.#deps.backend.get(KEY_USAGE_KEY), (noted) => {
+      const opened = this.#opened;
+      if (noted && opened) opened.usage.learn(decrypt(opened.keyring, KEY_USAGE_KEY, noted));
     });
   }
 
-  #useKeyring(keyring: Keyring): void {
-    if (keyring.newest.term !== this.#keyring?.newest.term) this.#encryptions = 0;
-    this.#keyring = keyring;
+  /** Another node rotated, or changed the root key: a value under the new key may follow in the next batch. */
+  #reloadKeyring(): MaybePromise<void> {
+    const { backend } = this.#deps;
+    return whenReady(backend.get(KEYRING_KEY), (stored) =>
+      whenReady(backend.get(ROOT_KEY_COPY_KEY), (copy) => {
+        const opened = this.#opened;
+        if (!opened) return;
+        if (!stored) throw new BarrierError('corrupt', 'the keyring was deleted');
+        try {
+          this.#useKeyring(this.#parseKeyring(opened.rootKey, stored));
+        } catch (error) {
+          if (!copy) throw error;
+          const rootKey = decrypt(opened.keyring, ROOT_KEY_COPY_KEY, copy);
+          this.#useKeyring(this.#parseKeyring(rootKey, stored));
+          wipe(opened.rootKey);
+          this.#opened = { ...this.#open(), rootKey };
+        }
+      }),
+    );
   }
 
-  #storeKeyring(keyring: Keyring, rootKey: Secret<Uint8Array>): Promise<void> {
-    return this.#write([
-      { kind: 'put', key: KEYRING_KEY, value: sealEnvelope(0, rootKey.reveal(), KEYRING_KEY, keyring.serialize()) },
-    ]);
+  #useKeyring(keyring: Keyring): void {
+    const opened = this.#open();
+    const isNewer = keyring.newest.term !== opened.usage.term;
+    this.#opened = { ...opened, keyring, ...(isNewer ? { usage: new KeyUsage(keyring.newest.term) } : {}) };
+    opened.keyring.wipeAllBut(keyring);
+  }
+
+  // ---- small things
+
+  #parseKeyring(rootKey: Uint8Array, stored: Uint8Array): Keyring {
+    const plaintext = openEnvelope(rootKey, KEYRING_KEY, stored);
+    try {
+      return Keyring.parse(plaintext);
+    } finally {
+      wipe(plaintext);
+    }
+  }
+
+  #keyringOps(keyring: Keyring, rootKey: Uint8Array): WriteOp[] {
+    const plaintext = keyring.serialize();
+    const value = sealEnvelope(0, rootKey, KEYRING_KEY, plaintext, this.#deps.random);
+    wipe(plaintext);
+    return [{ kind: 'put', key: KEYRING_KEY, value }];
+  }
+
+  #sealedOp(keyring: Keyring, key: string, plaintext: Uint8Array): WriteOp {
+    const { term, key: dataKey } = keyring.newest;
+    return { kind: 'put', key, value: sealEnvelope(term, dataKey, key, plaintext, this.#deps.random) };
   }
 
   async #write(ops: readonly WriteOp[]): Promise<void> {
@@ -297,17 +448,32 @@ export class AesGcmBarrier implements Barrier {
     await this.#deps.backend.write({ ops, epoch: state.epoch });
   }
 
-  #open(): Keyring {
-    if (!this.#keyring) throw sealedError();
-    return this.#keyring;
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    // Whoever asked for it hears of a failure; the next one goes on.
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
-  #root(): Secret<Uint8Array> {
-    if (!this.#rootKey) throw sealedError();
-    return this.#rootKey;
+  #open(): Opened {
+    if (!this.#opened) throw new BarrierError('sealed', 'Vault is sealed');
+    return this.#opened;
   }
 }
 
-function sealedError(): BarrierError {
-  return new BarrierError('sealed', 'Vault is sealed');
+/** @throws BarrierError `corrupt`: what is stored is not what was written there, or was written under a lost key */
+function decrypt(keyring: Keyring, key: string, envelope: Uint8Array): Uint8Array {
+  const dataKey = keyring.key(termOf(envelope));
+  if (!dataKey) throw new BarrierError('corrupt', 'a stored value was encrypted under an unknown key');
+  try {
+    return openEnvelope(dataKey.key, key, envelope);
+  } catch (cause) {
+    throw new BarrierError('corrupt', 'a stored value was changed or moved: it does not decrypt', { cause });
+  }
+}
+
+function wipeAll({ rootKey, keyring, derivationKey }: Opened): void {
+  wipe(rootKey);
+  keyring.wipe();
+  wipe(derivationKey);
 }

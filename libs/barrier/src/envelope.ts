@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import type { Random } from '@coffer/kernel';
 import { BarrierError } from './barrier.ts';
 
 /** term (4) ‖ version (1) ‖ nonce (12) ‖ ciphertext ‖ tag (16) */
@@ -9,16 +10,25 @@ const NONCE_BYTES = 12;
 const TEXT_AT = NONCE_AT + NONCE_BYTES;
 const TAG_BYTES = 16;
 
+/** So many bytes longer than its plaintext is an envelope. */
+export const ENVELOPE_OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
+
 /**
  * AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the storage path is the additional data, so that a value
- * moved to another path does not decrypt.
+ * moved to another path does not decrypt. The term needs no protection: another one names another key, which does not fit.
  */
-export function sealEnvelope(term: number, key: Uint8Array, path: string, plaintext: Uint8Array): Uint8Array {
-  const envelope = Buffer.allocUnsafe(TEXT_AT + plaintext.length + TAG_BYTES);
+export function sealEnvelope(
+  term: number,
+  key: Uint8Array,
+  path: string,
+  plaintext: Uint8Array,
+  random: Random,
+): Uint8Array {
+  const envelope = Buffer.allocUnsafeSlow(TEXT_AT + plaintext.length + TAG_BYTES);
   envelope.writeUInt32BE(term, 0);
   envelope[TERM_BYTES] = VERSION;
-  const nonce = envelope.subarray(NONCE_AT, TEXT_AT);
-  randomFillSync(nonce);
+  const nonce = random.bytes(NONCE_BYTES);
+  envelope.set(nonce, NONCE_AT);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(Buffer.from(path));
   envelope.set(cipher.update(plaintext), TEXT_AT);
@@ -34,7 +44,7 @@ export function termOf(envelope: Uint8Array): number {
   return new DataView(envelope.buffer, envelope.byteOffset, TERM_BYTES).getUint32(0);
 }
 
-/** @throws BarrierError `wrong-key` if key, path or bytes do not belong together */
+/** @throws BarrierError `wrong-key` if key, path or bytes do not belong together; `corrupt` for what is no envelope */
 export function openEnvelope(key: Uint8Array, path: string, envelope: Uint8Array): Uint8Array {
   termOf(envelope);
   const decipher = createDecipheriv('aes-256-gcm', key, envelope.subarray(NONCE_AT, TEXT_AT), {

@@ -1,4 +1,5 @@
 export * from './aes-gcm-barrier.ts';
+export * from './barrier-keys.ts';
 export * from './barrier.ts';
 export * from './envelope.ts';
 export * from './pgp.ts';

@@ -52,25 +52,32 @@ export class Keyring {
 
   /** @throws BarrierError `corrupt` */
   static parse(bytes: Uint8Array): Keyring {
-    let stored: StoredKeyring;
+    let stored: StoredKeyring | null;
     try {
-      stored = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as StoredKeyring;
+      stored = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as StoredKeyring | null;
     } catch {
+      // The cause would quote what it could not read.
       throw new BarrierError('corrupt', 'the keyring cannot be read');
     }
-    if (stored.version !== 1 || !Array.isArray(stored.keys) || stored.keys.length === 0)
+    if (stored?.version !== 1 || !Array.isArray(stored.keys) || stored.keys.length === 0)
       throw new BarrierError('corrupt', 'the keyring has an unknown form');
-    return new Keyring(
-      stored.keys.map(({ term, key, installedMs }) => ({
-        term,
-        installedMs,
-        key: new Uint8Array(Buffer.from(key, 'base64')),
-      })),
-    );
+    return new Keyring(stored.keys.map(dataKey));
   }
 
   /** Overwrites the keys. */
   wipe(): void {
     for (const { key } of this.#keys.values()) wipe(key);
   }
+
+  /** Overwrites the keys, apart from those that another keyring shares with it. */
+  wipeAllBut(other: Keyring): void {
+    for (const { term, key } of this.#keys.values()) if (other.key(term)?.key !== key) wipe(key);
+  }
+}
+
+function dataKey({ term, key, installedMs }: StoredKeyring['keys'][number]): DataKey {
+  const bytes = typeof key === 'string' ? new Uint8Array(Buffer.from(key, 'base64')) : new Uint8Array(0);
+  if (!Number.isSafeInteger(term) || term < 1 || !Number.isFinite(installedMs) || bytes.length !== KEY_BYTES)
+    throw new BarrierError('corrupt', 'a key of the keyring has an unknown form');
+  return { term, installedMs, key: bytes };
 }

@@ -1,11 +1,6 @@
 import { BarrierError } from './barrier.ts';
 import { SHARES_MAX } from './shamir/shamir.ts';
 
-/** Where it lies, in the clear: a sealed node must know how many shares to ask for. */
-export const SEAL_CONFIG_KEY = 'core/seal-config';
-/** The root key, encrypted by the key that the shares make up. */
-export const ROOT_KEY_KEY = 'core/seal/root-key';
-
 /** How the seal's key is split. */
 export interface SealConfig {
   readonly type: 'shamir';

@@ -1,14 +1,15 @@
-import { Secret, equalInConstantTime, whenReady, wipe } from '@coffer/kernel';
+import { Secret, assert, equalInConstantTime, whenReady, wipe } from '@coffer/kernel';
 import type { MaybePromise, Random } from '@coffer/kernel';
 import type { Backend, HaCoordinator, WriteOp } from '@coffer/storage';
 import { StorageError } from '@coffer/storage';
 import type { AesGcmBarrier } from './aes-gcm-barrier.ts';
+import { ROOT_KEY_KEY, SEAL_CONFIG_KEY, SEAL_KEY_COPY_KEY } from './barrier-keys.ts';
 import { BarrierError } from './barrier.ts';
 import type { InitRequest, InitResult, SealKey, SealManager, SealStatus } from './barrier.ts';
 import { openEnvelope, sealEnvelope } from './envelope.ts';
 import { KEY_BYTES } from './keyring.ts';
-import { encryptFor } from './pgp.ts';
-import { ROOT_KEY_KEY, SEAL_CONFIG_KEY, checkSealConfig, decodeSealConfig, encodeSealConfig } from './seal-config.ts';
+import { encryptFor, fingerprintOf } from './pgp.ts';
+import { checkSealConfig, decodeSealConfig, encodeSealConfig } from './seal-config.ts';
 import type { SealConfig } from './seal-config.ts';
 import { split } from './shamir/shamir.ts';
 import { ShareCollector } from './share-collector.ts';
@@ -29,9 +30,15 @@ export interface PreparedShares {
   readonly result: InitResult;
   /** Whether a key that shares made up is the new one. */
   fits(key: Secret<Uint8Array>): boolean;
-  /** From now on the new shares unseal, and the old ones do not. Once only. */
+  /**
+   * From now on the new shares unseal, and the old ones do not. At most once.
+   *
+   * Where it fails with `in-doubt`, either may be the case: hand out the shares, and have them verified, before.
+   *
+   * @throws StorageError as `Backend.write`; BarrierError `sealed`
+   */
   commit(): Promise<void>;
-  /** Forgets the new key; instead of `commit`. */
+  /** Forgets the new key; without effect after `commit`. */
   discard(): void;
 }
 
@@ -46,10 +53,13 @@ export class ShamirSealManager implements SealManager {
   readonly #collector: ShareCollector;
   #key: Secret<Uint8Array> | undefined;
   #expected: ExpectedJoin | undefined;
+  #initializing = false;
 
   constructor(deps: SealManagerDeps) {
     this.#deps = deps;
     this.#collector = new ShareCollector(deps.random);
+    // Another node changed the shares: this one needs the new key to let others join once it is active.
+    deps.barrier.watch(SEAL_KEY_COPY_KEY, (copy) => this.#useKey(new Secret(copy)));
   }
 
   status(): MaybePromise<SealStatus> {
@@ -82,20 +92,33 @@ export class ShamirSealManager implements SealManager {
    */
   async initializeUnsealed(request: InitRequest): Promise<InitResult> {
     const config = checkSealConfig(request.secretShares, request.secretThreshold, request.pgpKeys);
-    if (await this.#deps.backend.get(SEAL_CONFIG_KEY))
-      throw new BarrierError('initialized', 'Vault is already initialized');
+    // Two at once would hand out shares of which only the later ones count.
+    if (this.#initializing) throw new BarrierError('initialized', 'Vault is being initialized');
+    this.#initializing = true;
+    try {
+      if (await this.#deps.backend.get(SEAL_CONFIG_KEY))
+        throw new BarrierError('initialized', 'Vault is already initialized');
+      if (request.rootTokenPgpKey !== undefined) await fingerprintOf(request.rootTokenPgpKey);
+      return await this.#initialize(config, request.pgpKeys);
+    } finally {
+      this.#initializing = false;
+    }
+  }
+
+  async #initialize(config: SealConfig, pgpKeys: readonly string[] | undefined): Promise<InitResult> {
     const { barrier, random } = this.#deps;
     const rootKey = new Secret(random.bytes(KEY_BYTES));
     const sealKey = new Secret(random.bytes(KEY_BYTES));
-    const result = await this.#deliver(sealKey, config, request.pgpKeys);
-    await this.#write([...barrier.initialOps(rootKey), ...this.#sealOps(config, sealKey, rootKey)]);
+    const result = await this.#deliver(sealKey, config, pgpKeys);
+    const copies = new Map([[SEAL_KEY_COPY_KEY, sealKey.reveal()]]);
+    await this.#write([...barrier.initialOps(rootKey, copies), ...this.#sealOps(config, sealKey, rootKey)]);
     await barrier.unseal(rootKey);
-    this.#key = sealKey;
+    this.#useKey(sealKey);
     wipe(rootKey.reveal());
     return result;
   }
 
-  /** New shares of a new seal key for the same root key, in one batch. The node stays unsealed. */
+  /** New shares of a new seal key for a new root key, in one batch. The nodes stay unsealed. */
   async reshare(shares: number, threshold: number, pgpKeys: readonly string[] | undefined): Promise<InitResult> {
     const prepared = await this.prepareReshare(shares, threshold, pgpKeys);
     await prepared.commit();
@@ -111,18 +134,39 @@ export class ShamirSealManager implements SealManager {
     const config = checkSealConfig(shares, threshold, pgpKeys);
     const sealKey = new Secret(this.#deps.random.bytes(KEY_BYTES));
     const result = await this.#deliver(sealKey, config, pgpKeys);
+    let committing = false;
     return {
       result,
       fits: (key) => equalInConstantTime(key.reveal(), sealKey.reveal()),
       commit: async () => {
-        await this.#write(this.#sealOps(config, sealKey, this.#deps.barrier.rootKey()));
-        if (this.#key) wipe(this.#key.reveal());
-        this.#key = sealKey;
+        assert(!committing, 'prepared shares are committed once');
+        committing = true;
+        await this.#changeSealKey(config, sealKey);
       },
       discard: () => {
-        wipe(sealKey.reveal());
+        if (!committing) wipe(sealKey.reveal());
       },
     };
+  }
+
+  async #changeSealKey(config: SealConfig, sealKey: Secret<Uint8Array>): Promise<void> {
+    const rootKey = new Secret(this.#deps.random.bytes(KEY_BYTES));
+    try {
+      await this.#deps.barrier.changeRootKeyWith(
+        rootKey,
+        this.#sealOps(config, sealKey, rootKey),
+        new Map([[SEAL_KEY_COPY_KEY, sealKey.reveal()]]),
+      );
+    } finally {
+      wipe(rootKey.reveal());
+    }
+    this.#useKey(sealKey);
+    this.#collector.reset();
+  }
+
+  #useKey(sealKey: Secret<Uint8Array>): void {
+    if (this.#key) wipe(this.#key.reveal());
+    this.#key = sealKey;
   }
 
   /** Whether a key that shares made up is the seal's. */
@@ -146,14 +190,20 @@ export class ShamirSealManager implements SealManager {
   }
 
   async #unsealWith(sealKey: Secret<Uint8Array>): Promise<void> {
-    if (this.#expected && !(await this.#deps.backend.get(SEAL_CONFIG_KEY))) {
-      await this.#expected.join(sealKeyOf(sealKey));
-      this.#expected = undefined;
+    try {
+      if (this.#expected && !(await this.#deps.backend.get(SEAL_CONFIG_KEY))) {
+        await this.#expected.join(this.#sealKeyOf(sealKey));
+        this.#expected = undefined;
+      }
+      const rootKey = await this.#rootKeyBy(sealKey);
+      await this.#deps.barrier.unseal(rootKey);
+      wipe(rootKey.reveal());
+    } catch (error) {
+      wipe(sealKey.reveal());
+      throw error;
     }
-    const rootKey = await this.#rootKeyBy(sealKey);
-    await this.#deps.barrier.unseal(rootKey);
-    this.#key = sealKey;
-    wipe(rootKey.reveal());
+    this.#useKey(sealKey);
+    this.#collector.reset();
   }
 
   async #rootKeyBy(sealKey: Secret<Uint8Array>): Promise<Secret<Uint8Array>> {
@@ -162,6 +212,7 @@ export class ShamirSealManager implements SealManager {
     try {
       return new Secret(openEnvelope(sealKey.reveal(), ROOT_KEY_KEY, stored));
     } catch (cause) {
+      if (!(cause instanceof BarrierError) || cause.code !== 'wrong-key') throw cause;
       throw new BarrierError('wrong-key', 'the key shares do not fit: all shares of this attempt were dropped', {
         cause,
       });
@@ -188,7 +239,7 @@ export class ShamirSealManager implements SealManager {
   }
 
   sealKey(): SealKey | undefined {
-    return this.#key && sealKeyOf(this.#key);
+    return this.#key && this.#sealKeyOf(this.#key);
   }
 
   #config(): MaybePromise<SealConfig | undefined> {
@@ -200,7 +251,11 @@ export class ShamirSealManager implements SealManager {
   #sealOps(config: SealConfig, sealKey: Secret<Uint8Array>, rootKey: Secret<Uint8Array>): WriteOp[] {
     return [
       { kind: 'put', key: SEAL_CONFIG_KEY, value: encodeSealConfig(config) },
-      { kind: 'put', key: ROOT_KEY_KEY, value: sealEnvelope(0, sealKey.reveal(), ROOT_KEY_KEY, rootKey.reveal()) },
+      {
+        kind: 'put',
+        key: ROOT_KEY_KEY,
+        value: sealEnvelope(0, sealKey.reveal(), ROOT_KEY_KEY, rootKey.reveal(), this.#deps.random),
+      },
     ];
   }
 
@@ -231,11 +286,11 @@ export class ShamirSealManager implements SealManager {
     if (state.role !== 'active') throw new StorageError('not-active', 'only the active node initialises');
     await this.#deps.backend.write({ ops, epoch: state.epoch });
   }
-}
 
-function sealKeyOf(key: Secret<Uint8Array>): SealKey {
-  return {
-    encrypt: (plaintext) => sealEnvelope(0, key.reveal(), JOIN_PURPOSE, plaintext),
-    decrypt: (sealed) => openEnvelope(key.reveal(), JOIN_PURPOSE, sealed),
-  };
+  #sealKeyOf(key: Secret<Uint8Array>): SealKey {
+    return {
+      encrypt: (plaintext) => sealEnvelope(0, key.reveal(), JOIN_PURPOSE, plaintext, this.#deps.random),
+      decrypt: (sealed) => openEnvelope(key.reveal(), JOIN_PURPOSE, sealed),
+    };
+  }
 }
