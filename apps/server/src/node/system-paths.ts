@@ -2,11 +2,43 @@ import { auditPaths } from '@coffer/core-audit';
 import { leasePaths } from '@coffer/core-leases';
 import { lockedUserPaths } from '@coffer/core-lockout';
 import { capabilityPaths, policyPaths } from '@coffer/core-policies';
-import { raftPaths, healthPaths, internalUiPaths, mountPaths, remountPaths, sealPaths } from '@coffer/core-system';
-import type { NodeOperations, RaftOperations } from '@coffer/core-system';
+import {
+  corsPaths,
+  counterPaths,
+  generateRootPaths,
+  healthPaths,
+  internalUiPaths,
+  introspectionPaths,
+  keyStatusPaths,
+  loggerPaths,
+  mountPaths,
+  openApiPaths,
+  pluginCatalogPaths,
+  raftPaths,
+  rawPaths,
+  rekeyPaths,
+  remountPaths,
+  sealPaths,
+  toolsPaths,
+  uiHeaderPaths,
+  versionHistoryPaths,
+} from '@coffer/core-system';
+import type { Counters, NodeOperations, RaftOperations } from '@coffer/core-system';
+import type { PluginSource } from '@coffer/core-api';
+import type { Random } from '@coffer/kernel';
 import { wrappingPaths } from '@coffer/core-wrapping';
 import type { PathDeclaration } from '@coffer/sdk';
 import type { NodeServices } from './services.ts';
+
+/** What `sys/` needs besides the node and its services. */
+export interface SystemParts {
+  readonly plugins: PluginSource;
+  readonly random: Random;
+  /** Whether `sys/raw` is served. */
+  readonly rawStorageEndpoint: boolean;
+  /** Whether `sys/rekey` and `sys/generate-root` are served, without asking for a token. */
+  readonly unauthenticatedKeyEndpoints: boolean;
+}
 
 /**
  * All of `sys/`, each part declared by the service that it speaks for.
@@ -18,9 +50,16 @@ export function systemPaths(
   services: () => NodeServices,
   systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number },
   raft: RaftOperations | undefined,
+  parts?: SystemParts,
 ): readonly PathDeclaration<unknown>[] {
   const mounts = (): NodeServices['mounts'] => services().mounts;
   const mountDeps = { mounts, version: node.version, systemTtl };
+  const readers = {
+    router: () => services().router,
+    tokens: () => services().tokens,
+    policies: () => services().policies,
+    version: node.version,
+  };
   return [
     ...healthPaths(node),
     ...sealPaths(node),
@@ -28,13 +67,16 @@ export function systemPaths(
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
     ...(raft ? raftPaths(raft) : []),
-    ...internalUiPaths({
-      mounts,
-      router: () => services().router,
-      tokens: () => services().tokens,
-      policies: () => services().policies,
-      version: node.version,
-    }),
+    ...keyStatusPaths(() => services().barrier),
+    ...introspectionPaths(node),
+    ...loggerPaths(node),
+    ...counterPaths(() => countersOf(services())),
+    ...versionHistoryPaths,
+    ...corsPaths,
+    ...uiHeaderPaths,
+    ...openApiPaths(readers),
+    ...internalUiPaths({ mounts, ...readers }),
+    ...(parts ? partPaths(node, parts) : []),
     ...policyPaths(() => services().policies),
     ...capabilityPaths({ tokens: () => services().tokens, policies: () => services().policies }),
     ...leasePaths(() => services().leases),
@@ -46,4 +88,22 @@ export function systemPaths(
       policies: () => services().policies,
     }),
   ];
+}
+
+function partPaths(node: NodeOperations, parts: SystemParts): readonly PathDeclaration<unknown>[] {
+  const { unauthenticatedKeyEndpoints: unauthenticatedEndpoints } = parts;
+  return [
+    ...rekeyPaths({ rekey: () => node.rekey(), unauthenticatedEndpoints }),
+    ...generateRootPaths({ generateRoot: () => node.generateRoot(), unauthenticatedEndpoints }),
+    ...pluginCatalogPaths({ plugins: parts.plugins, version: node.version }),
+    ...toolsPaths(parts.random),
+    ...(parts.rawStorageEndpoint ? rawPaths : []),
+  ];
+}
+
+function countersOf(services: NodeServices): Counters {
+  return {
+    tokens: async () => (await services.tokens.accessors()).length,
+    entities: () => services.identity.count(),
+  };
 }

@@ -5,6 +5,7 @@ import type { AliasClaim, EntityView, NamespaceRef } from '@coffer/sdk';
 import type { Identity, Router } from '@coffer/core-api';
 import type { ParsingBackend, Transaction } from '@coffer/storage';
 import { entityByAlias, entityById, putEntity } from './entities.ts';
+import { ENTITIES } from './records.ts';
 import type { StoredAlias, StoredEntity } from './records.ts';
 
 export interface IdentityServiceDeps {
@@ -43,6 +44,11 @@ export class IdentityService implements Identity {
     }
     if (known.disabled) throw new RequestError('permission-denied');
     return known.id;
+  }
+
+  /** The number of entities. */
+  async count(): Promise<number> {
+    return (await this.#deps.backend.list(ENTITIES)).length;
   }
 
   entity(entityId: string): MaybePromise<EntityView | undefined> {

@@ -1,6 +1,8 @@
 import type { MaybePromise, Secret } from '@coffer/kernel';
 import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
 import type { NodeAddress } from '@coffer/storage';
+import type { GenerateRoot } from './generate-root.ts';
+import type { Rekey } from './rekey.ts';
 
 /** What `sys/leader` and `sys/ha-status` tell. */
 export interface LeaderStatus {
@@ -50,4 +52,8 @@ export interface NodeOperations {
   reload(subsystem: string): Promise<boolean>;
   requestsInFlight(): Readonly<Record<string, unknown>>;
   metrics(format: 'prometheus' | 'json'): string;
+  /** Changes of the unseal key's shares; a new one whenever the node becomes active. @throws RequestError `sealed` */
+  rekey(): Rekey;
+  /** Root tokens from unseal key shares; a new one whenever the node becomes active. @throws RequestError `sealed` */
+  generateRoot(): GenerateRoot;
 }

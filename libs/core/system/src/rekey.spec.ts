@@ -1,0 +1,268 @@
+import { systemRandom, Secret } from '@coffer/kernel';
+import { combine, split } from '@coffer/barrier';
+import type { PreparedShares, SealStatus } from '@coffer/barrier';
+import { GenerateRoot, decodeToken, encodeToken } from './generate-root.ts';
+import { generateRootPaths } from './generate-root.path.ts';
+import { Rekey } from './rekey.ts';
+import { rekeyPaths } from './rekey.path.ts';
+import { caller, outcome } from './test-world.fixture.ts';
+
+/** A seal of 3 shares, 2 of which unseal. */
+class FakeSeal {
+  key = systemRandom.bytes(32);
+  shares = 3;
+  threshold = 2;
+  given = split(this.key, 3, 2, systemRandom);
+
+  status(): SealStatus {
+    const { shares, threshold } = this;
+    return { type: 'shamir', initialized: true, sealed: false, shares, threshold, progress: 0, nonce: '', recoverySeal: false };
+  }
+
+  verifyKey(key: Secret<Uint8Array>): Promise<boolean> {
+    return Promise.resolve(Buffer.from(key.reveal()).equals(this.key));
+  }
+
+  prepareReshare(shares: number, threshold: number): Promise<PreparedShares> {
+    const key = systemRandom.bytes(32);
+    const pieces = shares === 1 ? [key] : split(key, shares, threshold, systemRandom);
+    return Promise.resolve({
+      result: {
+        keys: pieces.map((piece) => Buffer.from(piece).toString('hex')),
+        keysBase64: pieces.map((piece) => Buffer.from(piece).toString('base64')),
+      },
+      fits: (other) => Buffer.from(other.reveal()).equals(key),
+      commit: () => {
+        Object.assign(this, { key, shares, threshold, given: pieces });
+        return Promise.resolve();
+      },
+      discard: () => undefined,
+    });
+  }
+
+  share(index: number): string {
+    return Buffer.from(this.given[index] ?? []).toString('hex');
+  }
+}
+
+type Data = Record<string, unknown>;
+
+function world(unauthenticatedEndpoints = false) {
+  const seal = new FakeSeal();
+  const rekey = new Rekey(seal, systemRandom);
+  const revoked: string[] = [];
+  const generateRoot = new GenerateRoot({
+    seal,
+    random: systemRandom,
+    createRootToken: () => Promise.resolve(`s.${systemRandom.base62(24)}`),
+    revokeRootToken: (id) => {
+      revoked.push(id);
+      return Promise.resolve();
+    },
+  });
+  const paths = [
+    ...rekeyPaths({ rekey: () => rekey, unauthenticatedEndpoints }),
+    ...generateRootPaths({ generateRoot: () => generateRoot, unauthenticatedEndpoints }),
+  ];
+  return { seal, revoked, ...caller(paths) };
+}
+
+const INIT = { secret_shares: 3, secret_threshold: 2 };
+
+describe('sys/rotate/root', () => {
+  it('hands out new shares for enough old ones', async () => {
+    const { call, seal } = world();
+    const started = (await outcome(call('update', 'rotate/root/init', INIT))) as Data;
+    expect(started).toEqual({
+      started: true,
+      nonce: started.nonce,
+      t: 2,
+      n: 3,
+      progress: 0,
+      required: 2,
+      verification_required: false,
+      verification_nonce: '',
+    });
+    const { nonce } = started;
+    const first = await outcome(call('update', 'rotate/root/update', { nonce, key: seal.share(0) }));
+    expect(first).toMatchObject({ progress: 1, started: true });
+    const done = (await outcome(call('update', 'rotate/root/update', { nonce, key: seal.share(2) }))) as Data;
+    expect(done).toMatchObject({ complete: true, nonce, verification_required: false });
+    const keys = done.keys as string[];
+    expect(keys).toHaveLength(3);
+    expect(Buffer.from(combine(keys.slice(1).map((key) => Buffer.from(key, 'hex')))).equals(seal.key)).toBe(true);
+    expect(await outcome(call('read', 'rotate/root/init'))).toEqual({ started: false, t: 0, n: 0, required: 2 });
+  });
+
+  it.each<[Data, string]>([
+    [{ secret_shares: 0, secret_threshold: 0 }, 'invalid seal configuration: shares must be at least one'],
+    [{ secret_shares: 2, secret_threshold: 3 }, 'invalid seal configuration: threshold cannot be larger than shares'],
+    [{ ...INIT, pgp_keys: ['x'] }, 'incorrect number of PGP keys'],
+    [{ ...INIT, pgp_keys: ['x', 'y', 'z'] }, 'error parsing PGP key'],
+  ])('refuses %j', async (sent, text) => {
+    const { call } = world();
+    const [status, said] = (await outcome(call('update', 'rotate/root/init', sent))) as [number, string];
+    expect(status).toBe(400);
+    expect(said).toContain(text);
+    expect(await outcome(call('read', 'rotate/root/init'))).toMatchObject({ started: false });
+  });
+
+  it('refuses a second attempt, wrong nonces, repeated and foreign shares', async () => {
+    const { call, seal } = world();
+    const give = (sent: Data) => outcome(call('update', 'rotate/root/update', sent));
+    expect(await give({ nonce: 'x', key: seal.share(0) })).toEqual([400, 'no rotation in progress']);
+    const { nonce } = (await outcome(call('update', 'rotate/root/init', INIT))) as Data;
+    expect(await outcome(call('update', 'rotate/root/init', INIT))).toEqual([400, 'rotation already in progress']);
+    expect(await give({ nonce })).toEqual([400, "missing required field 'key'"]);
+    expect(await give({ key: 'abcd' })).toEqual([400, "missing required field 'nonce'"]);
+    expect(await give({ nonce: 'wrong', key: 'abcd' })).toEqual([
+      400,
+      `incorrect nonce supplied; nonce for rotation is "${String(nonce)}"`,
+    ]);
+    expect(await give({ nonce, key: 'abcd' })).toEqual([400, 'a key share has 33 bytes, got 2']);
+    await give({ nonce, key: seal.share(0) });
+    expect(await give({ nonce, key: seal.share(0) })).toEqual([
+      400,
+      'given key has already been provided during this rotation',
+    ]);
+    const foreign = Buffer.from(split(systemRandom.bytes(32), 3, 2, systemRandom)[1] ?? []).toString('hex');
+    expect(await give({ nonce, key: foreign })).toEqual([
+      400,
+      'root key verification failed: the key shares do not fit',
+    ]);
+    expect(await outcome(call('read', 'rotate/root/init'))).toMatchObject({ started: true, progress: 0 });
+    await call('delete', 'rotate/root/init');
+    expect(await outcome(call('read', 'rotate/root/init'))).toMatchObject({ started: false });
+  });
+
+  it('waits for new shares to come back where verification is asked for', async () => {
+    const { call, seal } = world();
+    const before = seal.key;
+    const { nonce } = (await outcome(
+      call('update', 'rotate/root/init', { ...INIT, require_verification: true }),
+    )) as Data;
+    expect(await outcome(call('update', 'rotate/root/verify', { nonce, key: seal.share(0) }))).toEqual([
+      400,
+      'no rotation verification in progress',
+    ]);
+    await call('update', 'rotate/root/update', { nonce, key: seal.share(0) });
+    const made = (await outcome(call('update', 'rotate/root/update', { nonce, key: seal.share(1) }))) as Data;
+    expect(seal.key).toBe(before);
+    const keys = made.keys as string[];
+    const verify = (key: string | undefined, by: unknown) =>
+      outcome(call('update', 'rotate/root/verify', { nonce: by, key }));
+    expect(await verify(seal.share(0), made.verification_nonce)).toMatchObject({ progress: 1, started: true });
+    expect(await verify(keys[0], made.verification_nonce)).toEqual([
+      400,
+      'rotation verification failed; incorrect key shares supplied',
+    ]);
+    await verify(keys[0], made.verification_nonce);
+    const again = (await outcome(call('delete', 'rotate/root/verify'))) as Data;
+    expect(again).toMatchObject({ progress: 0, started: true });
+    expect(again.nonce).not.toBe(made.verification_nonce);
+    await verify(keys[0], again.nonce);
+    expect(seal.key).toBe(before);
+    expect(await verify(keys[1], again.nonce)).toEqual({ complete: true, nonce: again.nonce });
+    expect(seal.key).not.toBe(before);
+  });
+
+  it('takes shares in turn however they arrive', async () => {
+    const { call, seal } = world();
+    const { nonce } = (await outcome(call('update', 'rotate/root/init', INIT))) as Data;
+    const answers = await Promise.all(
+      [0, 1, 2].map((index) => outcome(call('update', 'rotate/root/update', { nonce, key: seal.share(index) }))),
+    );
+    expect(answers.filter((answer) => (answer as Data).complete === true)).toHaveLength(1);
+    expect(answers[2]).toEqual([400, 'no rotation in progress']);
+  });
+
+  it('has no recovery keys and no backup', async () => {
+    const { call } = world();
+    expect(await outcome(call('read', 'rotate/recovery/init'))).toEqual([400, 'recovery keys not supported']);
+    expect(await outcome(call('read', 'rotate/root/backup'))).toEqual([400, 'no backed-up keys found']);
+  });
+});
+
+describe('sys/rekey and sys/generate-root', () => {
+  it('are refused unless turned on', async () => {
+    const off = world(false);
+    for (const path of ['rekey/init', 'rekey/update', 'rekey/verify', 'generate-root/attempt', 'generate-root/update']) {
+      expect(await outcome(off.call('read', path))).toEqual([405, 'unsupported operation']);
+      expect(await outcome(off.call('update', path))).toEqual([405, 'unsupported operation']);
+    }
+    const on = world(true);
+    expect((await on.call('read', 'rekey/init'))?.bare).toBe(true);
+    expect(await outcome(on.call('read', 'generate-root/attempt'))).toMatchObject({ started: false, otp_length: 26 });
+  });
+});
+
+describe('sys/generate-root-token', () => {
+  it('makes a token that only the password shows', async () => {
+    const { call, seal } = world();
+    const started = (await outcome(call('update', 'generate-root-token/attempt'))) as Data;
+    expect(started).toMatchObject({ started: true, complete: false, progress: 0, required: 2, pgp_fingerprint: '' });
+    const { nonce, otp } = started;
+    expect(otp).toHaveLength(26);
+    expect(await outcome(call('read', 'generate-root-token/attempt'))).toMatchObject({ otp: '', nonce });
+    await call('update', 'generate-root-token/update', { nonce, key: seal.share(0) });
+    const done = (await outcome(call('update', 'generate-root-token/update', { nonce, key: seal.share(1) }))) as Data;
+    expect(done).toMatchObject({ complete: true, progress: 2, started: true });
+    const token = await outcome(call('update', 'decode-token', { encoded_token: done.encoded_token, otp }));
+    expect((token as Data).token).toMatch(/^s\.[0-9A-Za-z]{24}$/);
+    expect(await outcome(call('read', 'generate-root-token/attempt'))).toMatchObject({ started: false });
+  });
+
+  it('refuses what is wrong', async () => {
+    const { call, seal } = world();
+    const start = (sent: Data) => outcome(call('update', 'generate-root-token/attempt', sent));
+    const give = (sent: Data) => outcome(call('update', 'generate-root-token/update', sent));
+    expect(await start({ otp: 'short' })).toEqual([400, 'OTP string has incorrect length']);
+    expect(await start({ pgp_key: 'no key' })).toMatchObject([400, expect.stringContaining('PGP key')]);
+    const { nonce } = (await start({})) as Data;
+    expect(await start({})).toEqual([400, 'root generation already in progress for this namespace']);
+    expect(await give({ nonce })).toEqual([400, 'key is required']);
+    expect(await give({ nonce, key: 'z!' })).toMatchObject([500, expect.stringContaining('hex or base64')]);
+    expect(await give({ nonce, key: 'abcd' })).toMatchObject([500, expect.stringContaining('shorter than minimum 16')]);
+    expect(await give({ nonce: 'wrong', key: seal.share(0) })).toEqual([
+      500,
+      `1 error occurred:\n\t* incorrect nonce supplied; nonce for this root generation operation is "${String(nonce)}"\n\n`,
+    ]);
+    await give({ nonce, key: seal.share(0) });
+    const foreign = Buffer.from(split(systemRandom.bytes(32), 3, 2, systemRandom)[1] ?? []).toString('hex');
+    expect(await give({ nonce, key: foreign })).toMatchObject([500, expect.stringContaining('root generation aborted')]);
+    await call('delete', 'generate-root-token/attempt');
+    expect(await give({ nonce, key: seal.share(0) })).toMatchObject([500, expect.stringContaining('no root generation')]);
+  });
+
+  it.each<[Data, string]>([
+    [{ encoded_token: 'AAAA' }, "provided 'encoded_token' or 'otp' is empty"],
+    [{ encoded_token: 'zz', otp: 'abc' }, 'error xoring token: length of byte slices is not equivalent: 1 != 3'],
+    [{ encoded_token: '!!', otp: 'abc' }, 'error decoding token: illegal base64 data'],
+  ])('does not decode %j', async (sent, text) => {
+    expect(await outcome(world().call('update', 'decode-token', sent))).toEqual([400, text]);
+  });
+
+  it('revokes a token that it cannot hide', async () => {
+    const seal = new FakeSeal();
+    const revoked: string[] = [];
+    const generateRoot = new GenerateRoot({
+      seal,
+      random: systemRandom,
+      createRootToken: () => Promise.resolve('of another length'),
+      revokeRootToken: (id) => {
+        revoked.push(id);
+        return Promise.resolve();
+      },
+    });
+    const { nonce = '' } = await generateRoot.start({});
+    const give = (index: number) => generateRoot.give(nonce, new Secret(new Uint8Array(seal.given[index] ?? [])));
+    await give(0);
+    await expect(give(1)).rejects.toThrow('length of byte slices');
+    expect(revoked).toEqual(['of another length']);
+  });
+
+  it('decodes what it encodes', () => {
+    expect(decodeToken(encodeToken('s.token', 'a-secre'), 'a-secre')).toBe('s.token');
+    expect(encodeToken('s.token', 'a-secre')).not.toContain('=');
+  });
+});
