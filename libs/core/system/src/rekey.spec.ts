@@ -16,7 +16,16 @@ class FakeSeal {
 
   status(): SealStatus {
     const { shares, threshold } = this;
-    return { type: 'shamir', initialized: true, sealed: false, shares, threshold, progress: 0, nonce: '', recoverySeal: false };
+    return {
+      type: 'shamir',
+      initialized: true,
+      sealed: false,
+      shares,
+      threshold,
+      progress: 0,
+      nonce: '',
+      recoverySeal: false,
+    };
   }
 
   verifyKey(key: Secret<Uint8Array>): Promise<boolean> {
@@ -186,7 +195,13 @@ describe('sys/rotate/root', () => {
 describe('sys/rekey and sys/generate-root', () => {
   it('are refused unless turned on', async () => {
     const off = world(false);
-    for (const path of ['rekey/init', 'rekey/update', 'rekey/verify', 'generate-root/attempt', 'generate-root/update']) {
+    for (const path of [
+      'rekey/init',
+      'rekey/update',
+      'rekey/verify',
+      'generate-root/attempt',
+      'generate-root/update',
+    ]) {
       expect(await outcome(off.call('read', path))).toEqual([405, 'unsupported operation']);
       expect(await outcome(off.call('update', path))).toEqual([405, 'unsupported operation']);
     }
@@ -229,9 +244,15 @@ describe('sys/generate-root-token', () => {
     ]);
     await give({ nonce, key: seal.share(0) });
     const foreign = Buffer.from(split(systemRandom.bytes(32), 3, 2, systemRandom)[1] ?? []).toString('hex');
-    expect(await give({ nonce, key: foreign })).toMatchObject([500, expect.stringContaining('root generation aborted')]);
+    expect(await give({ nonce, key: foreign })).toMatchObject([
+      500,
+      expect.stringContaining('root generation aborted'),
+    ]);
     await call('delete', 'generate-root-token/attempt');
-    expect(await give({ nonce, key: seal.share(0) })).toMatchObject([500, expect.stringContaining('no root generation')]);
+    expect(await give({ nonce, key: seal.share(0) })).toMatchObject([
+      500,
+      expect.stringContaining('no root generation'),
+    ]);
   });
 
   it.each<[Data, string]>([

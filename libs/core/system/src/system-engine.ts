@@ -30,8 +30,7 @@ export function systemEngine(
     create: (mount) => mount,
     ...(duties
       ? {
-          start: (mount): Promise<void> =>
-            mount.transact((view) => recordVersion(view, duties, mount.clock.nowMs())),
+          start: (mount): Promise<void> => mount.transact((view) => recordVersion(view, duties, mount.clock.nowMs())),
           periodic: async (mount): Promise<void> => {
             const config = await mount.view.getJson<RotationConfig>(ROTATION_CONFIG_KEY);
             await rotateIfDue(duties.barrier(), config ?? ROTATION_DEFAULTS, mount.clock.nowMs());

@@ -5,11 +5,7 @@ const { call, warnings } = caller(toolsPaths(countingRandom()));
 
 describe('sys/tools/hash', () => {
   it.each<[string, Record<string, unknown>, unknown]>([
-    [
-      'tools/hash',
-      { input: 'aGVsbG8=' },
-      { sum: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' },
-    ],
+    ['tools/hash', { input: 'aGVsbG8=' }, { sum: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' }],
     [
       'tools/hash/sha2-512',
       { input: 'aGVsbG8=', format: 'base64' },
