@@ -19,7 +19,7 @@ export class PeerTable {
   replace(peers: ReadonlyMap<PeerId, NodeAddress>): void {
     const before = [...this.#numbers.keys()];
     this.#numbers.clear();
-    for (const [peer, { nodeId }] of peers) this.#numbers.set(nodeId, peer);
+    for (const [peer, { nodeId }] of peers) this.#numbers.set(nodeId, Math.max(peer, this.#numbers.get(nodeId) ?? 0));
     this.#byNumber = new Map(peers);
     for (const nodeId of before) if (!this.#numbers.has(nodeId)) this.#removed.add(nodeId);
     for (const nodeId of this.#numbers.keys()) this.#removed.delete(nodeId);

@@ -5,6 +5,7 @@ import { dial } from './dial.ts';
 import type { DialError, DialMeans } from './dial.ts';
 import { FrameType } from './frame.ts';
 import { HELLO_BYTES_MAX } from './hello.ts';
+import { LogGate } from './log-gate.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { NO_BYTES } from './send-queue.ts';
 
@@ -29,6 +30,7 @@ export class RaftLink {
   #backoffMs: number;
   #lostAtMs = -Infinity;
   #overflowing = false;
+  readonly #gate: LogGate;
   /** The last failure that was logged: each kind once for an outage. */
   #complaint = '';
   #closed = false;
@@ -37,6 +39,7 @@ export class RaftLink {
     this.target = target;
     this.#means = means;
     this.#log = log;
+    this.#gate = new LogGate(means.clock);
     this.#onUnreachable = onUnreachable;
     this.#backoffMs = means.limits.backoffMs;
     this.#dial();
@@ -54,7 +57,9 @@ export class RaftLink {
     connection.dropOldest(this.#means.limits.queueBytesMax);
     if (this.#overflowing) return;
     this.#overflowing = true;
-    this.#log.warn('a peer reads too slowly: raft messages to it are dropped', { nodeId: this.target.nodeId });
+    if (this.#gate.opens('slow')) {
+      this.#log.warn('a peer reads too slowly: raft messages to it are dropped', { nodeId: this.target.nodeId });
+    }
     this.#onUnreachable('silent');
   }
 

@@ -6,6 +6,9 @@ const BATCH_BYTES = 256 * 1024;
 const LENGTH_BYTES = 4;
 export const NO_BYTES = new Uint8Array(0);
 
+/** In the place of a frame that is gone. */
+const TAKEN: QueuedFrame = { type: 0, head: NO_BYTES, body: NO_BYTES };
+
 /** A frame that waits to be written; its payload is `head` and then `body`. */
 export interface QueuedFrame {
   readonly type: number;
@@ -120,6 +123,8 @@ export class SendQueue {
 
   #take(): QueuedFrame {
     const frame = this.#frames[this.#first] as QueuedFrame;
+    // Not held until the array is cut: a frame may be long.
+    this.#frames[this.#first] = TAKEN;
     this.#first += 1;
     this.#bytes -= FRAME_HEADER_BYTES + frame.head.length + frame.body.length;
     if (this.#first === this.#frames.length) {
