@@ -155,7 +155,7 @@ describe('sys/raw', () => {
     expect(await raw('read', 'raw/a/b')).toBeUndefined();
   });
 
-  it.each(['raw/core/keyring', 'raw/core/seal-config', 'raw/core/seal/root-key'])(
+  it.each(['raw/core/keyring', 'raw/core/seal-config', 'raw/core/seal/root-key', 'raw/core/derivation-key'])(
     'keeps %s to itself',
     async (path) => {
       const text = `cannot access '${path.slice(4)}'`;

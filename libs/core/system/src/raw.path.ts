@@ -3,7 +3,7 @@ import type { PathDeclaration, Response } from '@coffer/sdk';
 import { coreContext } from '@coffer/core-api';
 
 /** What not even this endpoint shows or changes: keys, and what guards them. */
-const PROTECTED: readonly string[] = ['core/keyring', 'core/seal', 'core/root-key'];
+const PROTECTED: readonly string[] = ['core/keyring', 'core/seal', 'core/derivation-key', 'core/key-usage'];
 
 /** @throws RequestError */
 function allowed(path: string): string {
