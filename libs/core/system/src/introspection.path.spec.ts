@@ -124,6 +124,8 @@ describe('sys/plugins/catalog', () => {
     expect(await outcome(call('list', 'plugins/catalog/secret'))).toEqual({ keys: ['kv'] });
     expect(await outcome(call('list', 'plugins/catalog/nonsense'))).toEqual([405, 'unsupported operation']);
     expect(await outcome(call('read', 'plugins/catalog/secret/kv'))).toMatchObject({ name: 'kv', builtin: true });
+    expect(await outcome(call('read', 'plugins/catalog/secret'))).toEqual([405, 'unsupported operation']);
+    expect(await call('read', 'plugins/catalog/kv')).toMatchObject({ status: 200, warnings: [expect.any(String)] });
     expect(await call('read', 'plugins/catalog/secret/none')).toBeUndefined();
     expect(await call('read', 'plugins/catalog/constructor/kv')).toBeUndefined();
   });

@@ -52,6 +52,17 @@ export function pluginCatalogPaths({ plugins, version }: CatalogDeps): readonly 
       fields: { type: field.name('"secret", "auth" or "database".') },
       help: { synopsis: 'The plugins of one type.' },
       sudo: true,
+      read: {
+        summary: 'Nothing: plugins are asked for by type and name',
+        runs: 'local',
+        handler: (_: unknown, { type }): Response => {
+          if (kindOf(type) || type === 'database') throw new RequestError('unsupported-operation');
+          return {
+            status: 200,
+            warnings: [`A plugin is asked for by its type, too: sys/plugins/catalog/<type>/${type}`],
+          };
+        },
+      },
       list: {
         summary: 'The plugins of a type',
         runs: 'local',

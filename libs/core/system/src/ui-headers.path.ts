@@ -45,7 +45,8 @@ export const uiHeaderPaths: readonly PathDeclaration<unknown>[] = [
         const bad = values.find((value) => /[\r\n\0]/.test(value));
         if (bad !== undefined) throw badRequest('a header value holds no line breaks');
         view.putJson(HEADERS + canonical(header), values);
-        return {};
+        // 200 with no data, as clients know it.
+        return { status: 200 };
       },
     },
     delete: {
