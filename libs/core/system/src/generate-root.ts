@@ -7,8 +7,9 @@ import { failedWith } from './one-error.ts';
 import { collect } from './rekey.ts';
 import { Turns } from './turns.ts';
 
-/** Characters of a root token (`s.` and 24 more), and so of the one-time password that hides it. */
+/** Characters of a root token that is made here, and so of the one-time password that hides it: what clients count on. */
 export const OTP_LENGTH = 26;
+const TOKEN_PREFIX = 's.';
 /** Bytes of the shortest and the longest thing that could be a share. */
 const SHARE_BYTES_MIN = 16;
 const SHARE_BYTES_MAX = 33;
@@ -19,8 +20,8 @@ export interface GenerateRootDeps {
     verifyKey(sealKey: Secret<Uint8Array>): Promise<boolean>;
   };
   readonly random: Random;
-  /** Makes a root token. @returns its id */
-  readonly createRootToken: () => Promise<string>;
+  /** Makes a root token with this id. */
+  readonly createRootToken: (id: string) => Promise<void>;
   /** Revokes one that could not be handed out. */
   readonly revokeRootToken: (id: string) => Promise<void>;
 }
@@ -144,7 +145,8 @@ export class GenerateRoot {
   }
 
   async #makeToken(cover: Cover): Promise<string> {
-    const token = await this.#deps.createRootToken();
+    const token = TOKEN_PREFIX + this.#deps.random.base62(OTP_LENGTH - TOKEN_PREFIX.length);
+    await this.#deps.createRootToken(token);
     try {
       return cover.kind === 'otp'
         ? encodeToken(token, cover.otp)

@@ -59,11 +59,15 @@ type Data = Record<string, unknown>;
 function world(unauthenticatedEndpoints = false) {
   const seal = new FakeSeal();
   const rekey = new Rekey(seal, systemRandom);
+  const created: string[] = [];
   const revoked: string[] = [];
   const generateRoot = new GenerateRoot({
     seal,
     random: systemRandom,
-    createRootToken: () => Promise.resolve(`s.${systemRandom.base62(24)}`),
+    createRootToken: (id) => {
+      created.push(id);
+      return Promise.resolve();
+    },
     revokeRootToken: (id) => {
       revoked.push(id);
       return Promise.resolve();
@@ -73,8 +77,22 @@ function world(unauthenticatedEndpoints = false) {
     ...rekeyPaths({ rekey: () => rekey, unauthenticatedEndpoints }),
     ...generateRootPaths({ generateRoot: () => generateRoot, unauthenticatedEndpoints }),
   ];
-  return { seal, revoked, ...caller(paths) };
+  return { seal, created, revoked, ...caller(paths) };
 }
+
+/** A public key that signs but cannot encrypt. */
+const SIGNING_KEY = [
+  'xjMEXgvhABYJKwYBBAHaRw8BAQdAzmZGtU7Dwoy4iOLm7LcKAVSrSq9fDx8yUadgQHjlSPbNAXjCwBMEExYKAIUFgl4L4QAD',
+  'CwkHCRD2un97rzXpMkUUAAAAAAAcACBzYWx0QG5vdGF0aW9ucy5vcGVucGdwanMub3JnGsneE2WyFCevLd8A5MUuWCMAicoI',
+  'qU9l4o3Iquu/0DkFFQoIDgwEFgACAQIZAQKbAwIeARYhBA04ANKHTzJHp2e/Ava6f3uvNekyAADq7AEAx7auZ1CVrw7dfTJi',
+  'e8X0yYhiVQx+oGuPEOg3IRsvGb8BAOhXnS1cYcuto9VZHrm6nKIWgCNBjWpnC5PegmiMkeAFzjMEXgvhABYJKwYBBAHaRw8B',
+  'AQdACPMBC2NmuCEGdRJvosAirjbKONc90dwDv5r1Jrr/rcPCwLsEGBYKAS0Fgl4L4QAJEPa6f3uvNekyRRQAAAAAABwAIHNh',
+  'bHRAbm90YXRpb25zLm9wZW5wZ3Bqcy5vcmeajtsYjiAK0tXgDAMf46ML+ze6v9/8RSbRm43ypIg3aQKbArygBBkWCgBtBYJe',
+  'C+EACRDyI+D7HuPypUUUAAAAAAAcACBzYWx0QG5vdGF0aW9ucy5vcGVucGdwanMub3JnBRlW9HStvTdCjuVMojpTd53Ou2De',
+  '1/BVPw4wwnSzCJ8WIQTl+NuvYeFY33bFHsPyI+D7HuPypQAApUUA/2IVqc+5tlHHyF/fzNRc9tj0/G3u9dLWp7JmPB8wDT5O',
+  'AP9SUev236JK0mOahky2NjCbCVo1kXBjjy9q/SVrdrQVDxYhBA04ANKHTzJHp2e/Ava6f3uvNekyAAD5SwEAoT0qC/PJxXXD',
+  'Pp2oMZwtF7EVx8PlSvn1fxSrXIQJoKIBAOX/mY4jhX0/v8NaNfZS/9zYF1qXqc0D8Ixn/l3L7doK',
+].join('');
 
 const INIT = { secret_shares: 3, secret_threshold: 2 };
 
@@ -213,7 +231,7 @@ describe('sys/rekey and sys/generate-root', () => {
 
 describe('sys/generate-root-token', () => {
   it('makes a token that only the password shows', async () => {
-    const { call, seal } = world();
+    const { call, seal, created, revoked } = world();
     const started = (await outcome(call('update', 'generate-root-token/attempt'))) as Data;
     expect(started).toMatchObject({ started: true, complete: false, progress: 0, required: 2, pgp_fingerprint: '' });
     const { nonce, otp } = started;
@@ -224,6 +242,7 @@ describe('sys/generate-root-token', () => {
     expect(done).toMatchObject({ complete: true, progress: 2, started: true });
     const token = await outcome(call('update', 'decode-token', { encoded_token: done.encoded_token, otp }));
     expect((token as Data).token).toMatch(/^s\.[0-9A-Za-z]{24}$/);
+    expect([created, revoked]).toEqual([[(token as Data).token], []]);
     expect(await outcome(call('read', 'generate-root-token/attempt'))).toMatchObject({ started: false });
   });
 
@@ -264,22 +283,14 @@ describe('sys/generate-root-token', () => {
   });
 
   it('revokes a token that it cannot hide', async () => {
-    const seal = new FakeSeal();
-    const revoked: string[] = [];
-    const generateRoot = new GenerateRoot({
-      seal,
-      random: systemRandom,
-      createRootToken: () => Promise.resolve('of another length'),
-      revokeRootToken: (id) => {
-        revoked.push(id);
-        return Promise.resolve();
-      },
-    });
-    const { nonce = '' } = await generateRoot.start({});
-    const give = (index: number) => generateRoot.give(nonce, new Secret(new Uint8Array(seal.given[index] ?? [])));
-    await give(0);
-    await expect(give(1)).rejects.toThrow('length of byte slices');
-    expect(revoked).toEqual(['of another length']);
+    const { call, seal, created, revoked } = world();
+    const { nonce } = (await outcome(call('update', 'generate-root-token/attempt', { pgp_key: SIGNING_KEY }))) as Data;
+    await call('update', 'generate-root-token/update', { nonce, key: seal.share(0) });
+    await expect(call('update', 'generate-root-token/update', { nonce, key: seal.share(1) })).rejects.toThrow(
+      'cannot be used to encrypt',
+    );
+    expect(created).toHaveLength(1);
+    expect(revoked).toEqual(created);
   });
 
   it('decodes what it encodes', () => {
