@@ -1,1 +1,2 @@
+export { runDiagnose } from './diagnose/diagnose.ts';
 export { runServer } from './main.ts';

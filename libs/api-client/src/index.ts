@@ -1,1 +1,3 @@
-export {};
+export * from './api-error.ts';
+export * from './client.ts';
+export * from './exact-json.ts';

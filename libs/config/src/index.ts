@@ -1,4 +1,5 @@
 export * from './hcl/ast.ts';
+export * from './hcl/format-hcl.ts';
 export * from './hcl/parser.ts';
 export * from './server-config/load-server-config.ts';
 export type { ConfigNote } from './server-config/reader.ts';

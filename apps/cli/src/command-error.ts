@@ -1,0 +1,23 @@
+import { ApiError, ConnectionError } from '@coffer/api-client';
+
+/** A failure with its own exit code. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly code: number;
+
+  constructor(message: string, code = 2) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Puts what was tried before what went wrong: `Error listing policies: …`. */
+export async function doing<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof ApiError || error instanceof ConnectionError)
+      throw new CommandError(`${what}: ${error.message}`, 2);
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import type { ApiClient } from '@coffer/api-client';
+import type { FlagSpec, FlagValues } from './flags.ts';
+import type { Printer } from './output/printer.ts';
+
+/** What a command gets. */
+export interface CommandContext {
+  readonly client: ApiClient;
+  /** For questions beside the command's own request (which mount is it?): never dry. */
+  readonly probe: ApiClient;
+  readonly flags: FlagValues;
+  readonly args: readonly string[];
+  readonly print: Printer;
+  /** The name under which the program was called. */
+  readonly program: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Standard input, whole. */
+  readonly readInput: () => string;
+}
+
+/** One command of the command line; help, parsing and completion come from this. */
+export interface Command {
+  /** Words after the program's name: `kv get`. */
+  readonly name: string;
+  readonly synopsis: string;
+  /** What follows `Usage: vault kv get`: `[options] KEY`. */
+  readonly usage: string;
+  readonly help: string;
+  readonly flags?: readonly FlagSpec[];
+  /** Flags of every command that talks to the server: address, token, TLS. */
+  readonly http?: boolean;
+  /** `-format`, and `-field` where `field`. */
+  readonly output?: 'format' | 'field';
+  /** How many arguments, and how to say so. */
+  readonly arguments: { readonly min: number; readonly max: number; readonly text?: string };
+  run(context: CommandContext): Promise<number> | number;
+}
+
+/** A word that only has commands below it: `kv`. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly synopsis: string;
+  readonly help: string;
+}

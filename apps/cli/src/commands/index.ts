@@ -1,0 +1,50 @@
+import type { Command, CommandGroup } from '../command.ts';
+import { genericCommands } from './generic.ts';
+import { kvMetadataCommands } from './kv-metadata.ts';
+import { kvCommands } from './kv.ts';
+import { loginCommands } from './login.ts';
+import { miscCommands } from './misc.ts';
+import { mountCommands } from './mounts.ts';
+import { operatorCommands } from './operator.ts';
+import { operatorRaftCommands } from './operator-raft.ts';
+import { policyCommands } from './policy.ts';
+import { statusCommands } from './status.ts';
+import { tokenCommands } from './token.ts';
+
+/** Every command. */
+export const COMMANDS: readonly Command[] = [
+  ...genericCommands,
+  ...kvCommands,
+  ...kvMetadataCommands,
+  ...loginCommands,
+  ...miscCommands,
+  ...mountCommands,
+  ...operatorCommands,
+  ...operatorRaftCommands,
+  ...policyCommands,
+  ...statusCommands,
+  ...tokenCommands,
+];
+
+const group = (name: string, synopsis: string): CommandGroup => ({
+  name,
+  synopsis,
+  help: `${synopsis}. The commands below have help of their own: "vault ${name} <subcommand> -h".`,
+});
+
+/** Words with commands below them. */
+export const GROUPS: readonly CommandGroup[] = [
+  group('audit', 'Interact with audit devices'),
+  group('auth', 'Interact with auth methods'),
+  group('kv', 'Interact with the Key-Value storage'),
+  group('kv metadata', 'Interact with the metadata of Key-Value storage'),
+  group('lease', 'Interact with leases'),
+  group('namespace', 'Interact with namespaces'),
+  group('operator', 'Perform operator-specific tasks'),
+  group('operator raft', 'Interact with the Raft storage'),
+  group('operator raft snapshot', 'Restores and saves snapshots of the Raft storage'),
+  group('policy', 'Interact with policies'),
+  group('print', 'Prints runtime configurations'),
+  group('secrets', 'Interact with secrets engines'),
+  group('token', 'Interact with tokens'),
+];

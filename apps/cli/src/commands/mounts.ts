@@ -1,0 +1,375 @@
+import type { Command, CommandContext } from '../command.ts';
+import { CommandError, doing } from '../command-error.ts';
+import { UsageError, durationText } from '../flags.ts';
+import type { FlagSpec, FlagValues } from '../flags.ts';
+import { goValue } from '../output/go-value.ts';
+import { titledTable } from '../output/table.ts';
+
+/** `secrets …` and `auth …` say the same of two tables. */
+interface Kind {
+  readonly word: 'secrets' | 'auth';
+  readonly api: string;
+  readonly noun: string;
+  readonly plural: string;
+  readonly prefix: string;
+}
+
+const KINDS: readonly Kind[] = [
+  { word: 'secrets', api: 'sys/mounts', noun: 'secrets engine', plural: 'secrets engines', prefix: '' },
+  { word: 'auth', api: 'sys/auth', noun: 'auth method', plural: 'auth methods', prefix: 'auth/' },
+];
+
+interface Mount {
+  readonly type: string;
+  readonly description: string;
+  readonly accessor: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly options: Readonly<Record<string, string>> | null;
+  readonly local: boolean;
+  readonly seal_wrap: boolean;
+  readonly external_entropy_access: boolean;
+  readonly plugin_version?: string;
+  readonly running_plugin_version?: string;
+  readonly running_sha256?: string;
+  readonly deprecation_status?: string;
+  readonly uuid: string;
+}
+
+const withSlash = (path: string): string => `${path.replace(/^\/+|\/+$/g, '')}/`;
+
+const tuneFlags: readonly FlagSpec[] = [
+  {
+    name: 'allowed-response-headers',
+    kind: 'texts',
+    value: 'string',
+    help: 'A header that the engine may set; may be given several times.',
+  },
+  {
+    name: 'audit-non-hmac-request-keys',
+    kind: 'texts',
+    value: 'string',
+    help: 'A request field that the audit log shows in clear; may be given several times.',
+  },
+  {
+    name: 'audit-non-hmac-response-keys',
+    kind: 'texts',
+    value: 'string',
+    help: 'A response field that the audit log shows in clear; may be given several times.',
+  },
+  {
+    name: 'default-lease-ttl',
+    kind: 'duration',
+    value: 'duration',
+    help: 'TTL of leases; the default of the system if left out.',
+  },
+  { name: 'description', kind: 'text', value: 'string', help: 'What the mount is for.' },
+  {
+    name: 'listing-visibility',
+    kind: 'text',
+    value: 'string',
+    help: 'Whether unauthenticated listings show it: "unauth" or "hidden".',
+  },
+  {
+    name: 'max-lease-ttl',
+    kind: 'duration',
+    value: 'duration',
+    help: 'Longest TTL of leases; the limit of the system if left out.',
+  },
+  { name: 'options', kind: 'map', value: 'key=value', help: 'An option of the engine; may be given several times.' },
+  {
+    name: 'passthrough-request-headers',
+    kind: 'texts',
+    value: 'string',
+    help: 'A header that the engine gets to see; may be given several times.',
+  },
+  { name: 'plugin-version', kind: 'text', value: 'string', help: 'Version of the plugin.' },
+  { name: 'token-type', kind: 'text', value: 'string', help: 'Type of the tokens of logins.' },
+  {
+    name: 'user-lockout-threshold',
+    kind: 'int',
+    value: 'int',
+    help: 'Failed logins after which a user is locked out.',
+  },
+  { name: 'user-lockout-duration', kind: 'duration', value: 'duration', help: 'How long a user is locked out.' },
+  {
+    name: 'user-lockout-counter-reset-duration',
+    kind: 'duration',
+    value: 'duration',
+    help: 'After how long failed logins are forgotten.',
+  },
+  { name: 'user-lockout-disable', kind: 'bool', help: 'Lock nobody out.' },
+];
+
+const enableFlags: readonly FlagSpec[] = [
+  ...tuneFlags,
+  { name: 'path', kind: 'text', value: 'string', help: 'Where to mount it; the name of the type if left out.' },
+  { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' },
+  { name: 'force-no-cache', kind: 'bool', help: 'Do not cache what the engine stores.' },
+  { name: 'local', kind: 'bool', help: 'Not replicated to other clusters.' },
+  { name: 'seal-wrap', kind: 'bool', help: 'Wrap stored values by the seal, too.' },
+  { name: 'external-entropy-access', kind: 'bool', help: "Let the engine use the seal's entropy." },
+  { name: 'plugin-name', kind: 'text', value: 'string', help: 'Name of the plugin.' },
+];
+
+/** Settings that were given, under their names in the API. */
+function tuning(flags: FlagValues): Record<string, unknown> {
+  const given: [string, unknown][] = [];
+  for (const name of [
+    'allowed-response-headers',
+    'audit-non-hmac-request-keys',
+    'audit-non-hmac-response-keys',
+    'passthrough-request-headers',
+  ]) {
+    if (flags.has(name)) given.push([name.replaceAll('-', '_'), flags.texts(name)]);
+  }
+  for (const name of ['listing-visibility', 'token-type', 'plugin-version'])
+    if (flags.has(name)) given.push([name.replaceAll('-', '_'), flags.text(name)]);
+  const lockout: [string, unknown][] = [];
+  if (flags.has('user-lockout-threshold')) lockout.push(['lockout_threshold', flags.text('user-lockout-threshold')]);
+  if (flags.has('user-lockout-duration'))
+    lockout.push(['lockout_duration', durationText(flags.text('user-lockout-duration'))]);
+  if (flags.has('user-lockout-counter-reset-duration'))
+    lockout.push(['lockout_counter_reset_duration', durationText(flags.text('user-lockout-counter-reset-duration'))]);
+  if (flags.has('user-lockout-disable')) lockout.push(['lockout_disable', flags.bool('user-lockout-disable')]);
+  if (lockout.length > 0) given.push(['user_lockout_config', Object.fromEntries(lockout)]);
+  return Object.fromEntries(given);
+}
+
+function enable(kind: Kind): Command {
+  return {
+    name: `${kind.word} enable`,
+    synopsis: `Enable ${kind.word === 'auth' ? 'a new auth method' : 'a secrets engine'}`,
+    usage: '[options] TYPE',
+    help: `Enables a ${kind.noun}; by default at the path of its type.\n\n    $ vault ${kind.word} enable ${kind.word === 'auth' ? 'userpass' : 'kv-v2'}`,
+    http: true,
+    flags: enableFlags,
+    arguments: { min: 1, max: 1 },
+    async run({ client, flags, args, print }) {
+      const type = (args[0] ?? '').trim();
+      const path = withSlash(flags.text('path') ?? type);
+      const version = flags.int('version');
+      const options = { ...flags.map('options'), ...(version === undefined ? {} : { version: String(version) }) };
+      const body = {
+        type,
+        description: flags.text('description') ?? '',
+        config: {
+          options: null,
+          default_lease_ttl: durationText(flags.text('default-lease-ttl')),
+          max_lease_ttl: durationText(flags.text('max-lease-ttl')),
+          force_no_cache: flags.bool('force-no-cache'),
+          ...tuning(flags),
+        },
+        local: flags.bool('local'),
+        seal_wrap: flags.bool('seal-wrap'),
+        external_entropy_access: flags.bool('external-entropy-access'),
+        options: Object.keys(options).length > 0 ? options : null,
+      };
+      const what = kind.word === 'auth' ? `Error enabling ${type} auth` : 'Error enabling';
+      await doing(what, client.send({ method: 'POST', path: `${kind.api}/${path.replace(/\/$/, '')}`, body }));
+      const thing = kind.word === 'auth' ? `${type} auth method` : `the ${type} secrets engine`;
+      print.line(`Success! Enabled ${thing} at: ${path}`);
+      return 0;
+    },
+  };
+}
+
+function disable(kind: Kind): Command {
+  return {
+    name: `${kind.word} disable`,
+    synopsis: `Disable ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'}`,
+    usage: '[options] PATH',
+    help: `Disables a ${kind.noun} at the given path, with all that it keeps.\n\n    $ vault ${kind.word} disable my-path`,
+    http: true,
+    arguments: { min: 1, max: 1 },
+    async run({ client, args, print }) {
+      const path = withSlash(args[0] ?? '');
+      await doing(
+        `Error disabling ${kind.noun} at ${path}`,
+        client.send({ method: 'DELETE', path: `${kind.api}/${path.replace(/\/$/, '')}` }),
+      );
+      print.line(`Success! Disabled the ${kind.noun} (if it existed) at: ${path}`);
+      return 0;
+    },
+  };
+}
+
+function list(kind: Kind): Command {
+  return {
+    name: `${kind.word} list`,
+    synopsis: `List enabled ${kind.plural}`,
+    usage: '[options]',
+    help: `Lists the ${kind.plural} that are enabled.\n\n    $ vault ${kind.word} list`,
+    http: true,
+    output: 'format',
+    flags: [{ name: 'detailed', kind: 'bool', help: 'Print detailed information.' }],
+    arguments: { min: 0, max: 0 },
+    async run({ client, flags, print }) {
+      const answer = await doing(
+        `Error listing ${kind.word === 'auth' ? 'enabled authentications' : kind.plural}`,
+        client.send({ method: 'GET', path: kind.api }),
+      );
+      const mounts = (answer?.data ?? {}) as Readonly<Record<string, Mount>>;
+      if (print.value(mounts)) return 0;
+      const paths = Object.keys(mounts).sort();
+      const detailed = flags.bool('detailed');
+      const rows = paths.map((path) =>
+        detailed ? detailedRow(kind, path, mounts[path] as Mount) : simpleRow(path, mounts[path] as Mount),
+      );
+      const titles = detailed
+        ? detailedTitles(kind)
+        : ['Path', 'Type', 'Accessor', 'Description', ...(kind.word === 'auth' ? ['Version'] : [])];
+      print.line(titledTable(titles, detailed || kind.word === 'secrets' ? rows : rows.map((row) => [...row, 'n/a'])));
+      return 0;
+    },
+  };
+}
+
+const simpleRow = (path: string, mount: Mount): readonly string[] => [
+  path,
+  mount.type,
+  mount.accessor,
+  mount.description,
+];
+
+function detailedTitles({ word }: Kind): readonly string[] {
+  const rest = [
+    'Replication',
+    'Seal Wrap',
+    'External Entropy Access',
+    'Options',
+    'Description',
+    'UUID',
+    'Version',
+    'Running Version',
+    'Running SHA256',
+    'Deprecation Status',
+  ];
+  return word === 'auth'
+    ? ['Path', 'Plugin', 'Accessor', 'Default TTL', 'Max TTL', 'Token Type', ...rest]
+    : ['Path', 'Plugin', 'Accessor', 'Default TTL', 'Max TTL', 'Force No Cache', ...rest];
+}
+
+function detailedRow(kind: Kind, path: string, mount: Mount): readonly string[] {
+  const fixed = kind.word === 'secrets' && (mount.type === 'system' || mount.type === 'cubbyhole');
+  const ttl = (value: unknown): string => (fixed ? '' : value === 0 || value === undefined ? 'system' : goValue(value));
+  const { config } = mount;
+  return [
+    path,
+    mount.type,
+    mount.accessor,
+    ttl(config.default_lease_ttl),
+    ttl(config.max_lease_ttl),
+    kind.word === 'auth' ? goValue(config.token_type ?? '') : String(config.force_no_cache ?? false),
+    mount.local ? 'local' : 'replicated',
+    String(mount.seal_wrap),
+    String(mount.external_entropy_access),
+    goValue(mount.options ?? {}),
+    mount.description,
+    mount.uuid,
+    mount.plugin_version ?? '',
+    mount.running_plugin_version ?? '',
+    mount.running_sha256 ?? '',
+    mount.deprecation_status ?? '',
+  ];
+}
+
+function tune(kind: Kind): Command {
+  return {
+    name: `${kind.word} tune`,
+    synopsis: `Tunes ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'} configuration`,
+    usage: '[options] PATH',
+    help: `Changes the settings of the ${kind.noun} at the given path.\n\n    $ vault ${kind.word} tune -default-lease-ttl=72h my-path/`,
+    http: true,
+    flags: [...tuneFlags, { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' }],
+    arguments: { min: 1, max: 1 },
+    async run({ client, flags, args, print }) {
+      const path = withSlash(args[0] ?? '');
+      const version = flags.int('version');
+      const options = { ...flags.map('options'), ...(version === undefined ? {} : { version: String(version) }) };
+      const body = {
+        ...(flags.has('default-lease-ttl') ? { default_lease_ttl: durationText(flags.text('default-lease-ttl')) } : {}),
+        ...(flags.has('max-lease-ttl') ? { max_lease_ttl: durationText(flags.text('max-lease-ttl')) } : {}),
+        ...(flags.has('description') ? { description: flags.text('description') } : {}),
+        ...(Object.keys(options).length > 0 ? { options } : {}),
+        ...tuning(flags),
+      };
+      await doing(
+        `Error tuning ${kind.noun} ${path}`,
+        client.send({
+          method: 'POST',
+          path: `${kind.word === 'auth' ? 'sys/mounts/auth/' : 'sys/mounts/'}${path}tune`,
+          body,
+        }),
+      );
+      print.line(`Success! Tuned the ${kind.noun} at: ${path}`);
+      return 0;
+    },
+  };
+}
+
+function move(kind: Kind): Command {
+  return {
+    name: `${kind.word} move`,
+    synopsis: `Move ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'} to a new path`,
+    usage: '[options] SOURCE DESTINATION',
+    help: `Moves the ${kind.noun} with all that it keeps; its leases are revoked.\n\n    $ vault ${kind.word} move old/ new/`,
+    http: true,
+    arguments: { min: 2, max: 2 },
+    async run(context) {
+      const { client, args, print } = context;
+      const [from, to] = [withSlash(args[0] ?? ''), withSlash(args[1] ?? '')];
+      const names = `${kind.noun} ${from} to ${to}`;
+      const answer = await doing(
+        `Error moving ${names}`,
+        client.send({ method: 'POST', path: 'sys/remount', body: { from: kind.prefix + from, to: kind.prefix + to } }),
+      );
+      const id = String(answer?.data?.migration_id);
+      print.line(`Started moving ${names}, with migration ID ${id}`);
+      await waitForMove(context, id, names);
+      print.line(`Success! Finished moving ${names}, with migration ID ${id}`);
+      return 0;
+    },
+  };
+}
+
+/** Asks until the move has ended. */
+async function waitForMove({ client, print }: CommandContext, id: string, names: string): Promise<void> {
+  for (;;) {
+    const answer = await doing(
+      `Error checking the status of moving ${names}`,
+      client.send({ method: 'GET', path: `sys/remount/status/${id}` }),
+    );
+    const info = answer?.data?.migration_info as { readonly status?: string } | undefined;
+    if (info?.status === 'success') return;
+    if (info?.status === 'failure')
+      throw new CommandError(`Failure! Error encountered moving ${names}, with migration ID ${id}`, 0);
+    print.line(`Waiting to finish moving ${names}, with migration ID ${id}`);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+const authHelp: Command = {
+  name: 'auth help',
+  synopsis: 'Prints usage for an auth method',
+  usage: '[options] TYPE | PATH',
+  help: 'Prints how to log in by an auth method.\n\n    $ vault auth help userpass',
+  http: true,
+  arguments: { min: 1, max: 1 },
+  run({ args, print, program }) {
+    const [type = ''] = args;
+    const known: Readonly<Record<string, string>> = {
+      token: `Usage: ${program} login TOKEN [CONFIG K=V...]`,
+      userpass: `Usage: ${program} login -method=userpass [CONFIG K=V...]\n\n  Logs in with username=<string> and password=<string>; the password is asked for if left out.`,
+      approle: `Usage: ${program} write auth/approle/login role_id=<string> secret_id=<string>`,
+    };
+    const name = type.replace(/\/$/, '');
+    if (!Object.hasOwn(known, name)) throw new UsageError(`No auth method help available for "${type}"`);
+    print.line(known[name] ?? '');
+    return 0;
+  },
+};
+
+export const mountCommands: readonly Command[] = [
+  ...KINDS.flatMap((kind) => [enable(kind), disable(kind), list(kind), tune(kind), move(kind)]),
+  authHelp,
+];

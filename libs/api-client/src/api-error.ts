@@ -1,0 +1,66 @@
+/** The server answered with an error. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly method: string;
+  readonly url: string;
+  readonly status: number;
+  readonly errors: readonly string[];
+  /** The whole answer, where it carries more than errors (`data` of a deleted version, warnings). */
+  readonly body: ApiResponse | undefined;
+
+  constructor(method: string, url: string, status: number, errors: readonly string[], body: ApiResponse | undefined) {
+    super(describe(method, url, status, errors));
+    this.method = method;
+    this.url = url;
+    this.status = status;
+    this.errors = errors;
+    this.body = body;
+  }
+}
+
+/** In the form that Vault's clients print. */
+function describe(method: string, url: string, status: number, errors: readonly string[]): string {
+  const lines = errors.map((error) => `* ${error}`);
+  return `Error making API request.\n\nURL: ${method} ${url}\nCode: ${String(status)}. Errors:\n\n${lines.join('\n')}`;
+}
+
+/** The server could not be asked. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+}
+
+/** An answer in Vault's envelope; endpoints without an envelope are as they are. */
+export interface ApiResponse {
+  readonly request_id?: string;
+  readonly lease_id?: string;
+  readonly lease_duration?: number;
+  readonly renewable?: boolean;
+  readonly data?: Readonly<Record<string, unknown>> | null;
+  readonly warnings?: readonly string[] | null;
+  readonly auth?: ApiAuth | null;
+  readonly wrap_info?: ApiWrapInfo | null;
+  readonly [name: string]: unknown;
+}
+
+export interface ApiAuth {
+  readonly client_token: string;
+  readonly accessor: string;
+  readonly policies: readonly string[] | null;
+  readonly token_policies: readonly string[] | null;
+  readonly identity_policies?: readonly string[] | null;
+  readonly metadata: Readonly<Record<string, string>> | null;
+  readonly lease_duration: number;
+  readonly renewable: boolean;
+  readonly entity_id: string;
+  readonly orphan: boolean;
+  readonly mfa_requirement: unknown;
+}
+
+export interface ApiWrapInfo {
+  readonly token: string;
+  readonly accessor: string;
+  readonly ttl: number;
+  readonly creation_time: string;
+  readonly creation_path: string;
+  readonly wrapped_accessor?: string;
+}
