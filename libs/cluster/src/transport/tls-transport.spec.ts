@@ -1,13 +1,15 @@
 import { connect } from 'node:net';
+import { createServer } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock, systemRandom } from '@coffer/kernel';
-import { createClusterTls } from './cluster-ca.ts';
-import { FrameType } from './frame.ts';
-import { decodeRefusal } from './hello.ts';
+import { createClusterTls, issueNodeCertificate } from './cluster-ca.ts';
+import { FrameReader, FrameType } from './frame.ts';
+import { decodeRefusal, encodeHello } from './hello.ts';
 import {
   addressAt,
   append,
+  CLUSTER_ID,
   codec,
   freePort,
   heartbeat,
@@ -88,6 +90,36 @@ describe('TlsTransport', () => {
     await until(() => b.lines.some(({ level, message }) => level === 'warn' && message.includes('another cluster')));
     await until(() => a.lines.some(({ fields }) => String(fields?.['reason']).includes('another cluster')));
     expect(b.got).toEqual([]);
+  });
+
+  it.each([
+    ['another cluster', { clusterId: 'another', nodeId: 'b' }],
+    ['another node', { clusterId: CLUSTER_ID, nodeId: 'c' }],
+  ])('sends nothing to a node that lets it in but says that it is of %s', async (_name, said) => {
+    const a = await cluster.node('a');
+    const leaf = await issueNodeCertificate(cluster.tls, 'b', systemClock, systemRandom);
+    const own = { cert: leaf.certificate, key: leaf.key.reveal() };
+    const types: number[] = [];
+    const server = createServer({ ...own, ca: cluster.tls.caCertificate, ALPNProtocols: ['coffer-raft/1'] });
+    server.on('secureConnection', (socket) => {
+      const reader = new FrameReader(10_000, (type) => {
+        types.push(type);
+        const limits = { requestsMax: 1, payloadBytesMax: 1000 };
+        const payload = encodeHello({ ...addressAt('b', 1), ...limits, ...said });
+        const header = Buffer.from([0, 0, 0, 0, FrameType.hello]);
+        header.writeUInt32BE(payload.length + 1);
+        socket.write(Buffer.concat([header, payload]));
+      });
+      socket.on('data', (chunk: Buffer) => reader.push(chunk));
+      socket.on('error', () => undefined);
+    });
+    const port = await freePort();
+    server.listen(port, '127.0.0.1');
+    cluster.onClose(() => server.close());
+    a.transport.setPeers(new Map([[1, a.address], [2, addressAt('b', port)]])); // prettier-ignore
+    a.transport.send([heartbeat(1, 2, 1)]);
+    await until(() => a.lines.some(({ fields }) => String(fields?.['reason']).includes('another cluster')));
+    expect(new Set(types)).toEqual(new Set([FrameType.hello]));
   });
 
   it('sends nothing to a node that is not the one it should be', async () => {
