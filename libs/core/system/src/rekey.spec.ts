@@ -1,4 +1,5 @@
-import { systemRandom, Secret } from '@coffer/kernel';
+import { systemRandom } from '@coffer/kernel';
+import type { Secret } from '@coffer/kernel';
 import { combine, split } from '@coffer/barrier';
 import type { PreparedShares, SealStatus } from '@coffer/barrier';
 import { GenerateRoot, decodeToken, encodeToken } from './generate-root.ts';
