@@ -102,9 +102,12 @@ function open(target: NodeAddress, protocol: Protocol, means: DialMeans, outcome
       }
       if (type !== FrameType.hello) throw new ProtocolError('a frame before the hello');
       const hello = decodeHello(payload);
-      if (hello?.clusterId !== means.identity.clusterId || hello.nodeId !== target.nodeId) {
-        const text = hello === undefined ? REFUSAL_TEXTS.version : REFUSAL_TEXTS.cluster;
-        outcome.onFailed(new DialError('identity', text));
+      if (hello === undefined) {
+        outcome.onFailed(new DialError('identity', REFUSAL_TEXTS.version));
+      } else if (hello.clusterId !== means.identity.clusterId) {
+        outcome.onFailed(new DialError('identity', REFUSAL_TEXTS.cluster));
+      } else if (hello.nodeId !== target.nodeId) {
+        outcome.onFailed(new DialError('identity', REFUSAL_TEXTS.node));
       } else {
         outcome.onHello(connection, hello);
       }

@@ -93,9 +93,9 @@ describe('TlsTransport', () => {
   });
 
   it.each([
-    ['another cluster', { clusterId: 'another', nodeId: 'b' }],
-    ['another node', { clusterId: CLUSTER_ID, nodeId: 'c' }],
-  ])('sends nothing to a node that lets it in but says that it is of %s', async (_name, said) => {
+    ['another cluster', { clusterId: 'another', nodeId: 'b' }, 'another cluster'],
+    ['another node', { clusterId: CLUSTER_ID, nodeId: 'c' }, 'another node than it says'],
+  ])('sends nothing to a node that lets it in but says that it is of %s', async (_name, said, reason) => {
     const a = await cluster.node('a');
     const leaf = await issueNodeCertificate(cluster.tls, 'b', systemClock, systemRandom);
     const own = { cert: leaf.certificate, key: leaf.key.reveal() };
@@ -118,7 +118,7 @@ describe('TlsTransport', () => {
     cluster.onClose(() => server.close());
     a.transport.setPeers(new Map([[1, a.address], [2, addressAt('b', port)]])); // prettier-ignore
     a.transport.send([heartbeat(1, 2, 1)]);
-    await until(() => a.lines.some(({ fields }) => String(fields?.['reason']).includes('another cluster')));
+    await until(() => a.lines.some(({ fields }) => String(fields?.['reason']).includes(reason)));
     expect(new Set(types)).toEqual(new Set([FrameType.hello]));
   });
 
