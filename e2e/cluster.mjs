@@ -219,7 +219,8 @@ export class Cluster {
       const { body } = await call(node.url, 'GET', 'sys/seal-status');
       if (body.sealed === false) return true;
       const answer = await call(node.url, 'PUT', 'sys/unseal', { body: { key: this.keys[0] } });
-      if (answer.status !== 200) throw new Error(`sys/unseal answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      if (answer.status !== 200)
+        throw new Error(`sys/unseal answered ${answer.status}: ${JSON.stringify(answer.body)}`);
       return answer.body.sealed === false;
     });
   }

@@ -42,7 +42,9 @@ class StartError extends Error {}
 // ---------------------------------------------------------------- what is installed and built
 
 function setUp() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const stamp = join(root, 'node_modules/.coffer-lock');
   const known = existsSync(stamp) ? readFileSync(stamp, 'utf8') : undefined;
   if (!existsSync(ownNode) || (known !== undefined && known !== lock)) {
@@ -263,7 +265,9 @@ async function ready(nodes, keys) {
   });
   const strange = nodes.find((node) => (node.clusterId ?? active.clusterId) !== active.clusterId);
   if (strange)
-    throw new StartError(`${strange.id} belongs to another cluster: its data in ${short(strange.folder)} is not this cluster's.`);
+    throw new StartError(
+      `${strange.id} belongs to another cluster: its data in ${short(strange.folder)} is not this cluster's.`,
+    );
   for (const node of nodes) {
     await until(`${node.id} takes requests`, nodes, async () => {
       const { status, body } = await ask(node, 'GET', 'auth/token/lookup-self', { token: keys.root_token });
