@@ -55,7 +55,7 @@ export interface WriteResult {
   readonly index: number;
 }
 
-/** What took effect in this node's state, told in order, after it is visible to `get`. */
+/** What took effect in this node's state, told in order, in the very turn in which it becomes visible to `get`. */
 export interface AppliedBatch {
   readonly index: number;
   readonly keys: readonly string[];
@@ -72,7 +72,8 @@ export interface Backend extends Reader {
   /** As in a configuration file: `raft`, `inmem`, … */
   readonly kind: string;
   /**
-   * Applies a batch. Resolves when it is durable (by a majority where there are several nodes) and visible here.
+   * Applies a batch. Resolves when it is durable (by a majority where there are several nodes) and visible here. Batches
+   * take effect in the order of the calls.
    *
    * @throws StorageError `not-active` (nothing was written), `epoch-lost` (nothing was written), `in-doubt` (it may or
    *   may not take effect: only when this node dies or is cut off), `too-large`, `disk` (nothing was written)

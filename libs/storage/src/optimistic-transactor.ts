@@ -1,334 +1,173 @@
-import { assert, isPromise } from '@coffer/kernel';
+import { isPromise } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
 import { StorageError } from './backend.ts';
-import type { AppliedBatch, Backend, KeyRange, ListOptions, WriteOp } from './backend.ts';
+import { ChangeRecord, inRange } from './change-record.ts';
 import type { HaCoordinator } from './ha.ts';
-import { compareKeys } from './inmem/sorted-keys.ts';
+import { RunningTransaction } from './running-transaction.ts';
+import type { ParsingBackend } from './running-transaction.ts';
 import { ATTEMPTS_MAX } from './transaction.ts';
 import type { Transaction, Transactor } from './transaction.ts';
 
-/** A store that keeps parsed values with its entries (the barrier). */
-export interface ParsingBackend extends Backend {
-  getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined>;
+type Body<T> = (tx: Transaction) => MaybePromise<T>;
+
+interface Attempt<T> {
+  readonly tx: RunningTransaction;
+  /** The state that its first read saw, or a newer one. */
+  readonly began: number;
+  readonly result: MaybePromise<T>;
 }
 
-/** What a transaction read, apart from single keys. */
-interface ReadRange {
-  readonly from: string;
-  readonly to: string;
-}
+/** What a transaction is overtaken on that began longer ago than changes are remembered. */
+const ANYTHING = '';
 
-/** After this many failed attempts a transaction waits its turn behind the other writers of the contended key. */
-const OPTIMISTIC_ATTEMPTS = 1;
+const nothing = (): void => undefined;
 
 /**
- * Backward validation (Kung and Robinson 1981, section 3): each change of the store has a number; a transaction
- * remembers the newest number that was visible when it began and what it read, and may commit if nothing of that was
- * changed by a later number, be it applied already or only on its way. Numbers are this node's own and mean nothing
- * elsewhere; what orders nodes is the epoch.
+ * Backward validation (Kung and Robinson 1981, section 3). A transaction that only reads is valid if nothing that it
+ * read was changed before its last read: it stands where it began. One that writes must not have read either what own
+ * commits, ordered before it, are about to change. The order of transactions is that in which the store applies batches,
+ * which is that of the calls of `write`; between nodes the epoch decides.
+ *
+ * One that was overtaken queues up for the key: from then on, newcomers that read the key and want to write queue up
+ * behind it, so that nobody starves. Whoever waits holds nothing that others wait for.
  */
 export class OptimisticTransactor implements Transactor {
   readonly #backend: ParsingBackend;
   readonly #ha: Pick<HaCoordinator, 'state'>;
-  /** The number of the newest change, visible or on its way. */
-  #newest = 0;
-  /** All changes up to this number are visible. */
-  #visible = 0;
-  /** Number of the last change of a key, as far back as a running transaction began. */
-  readonly #changed = new Map<string, number>();
-  /** Everything was replaced at this number. */
-  #everythingAt = 0;
-  /** Own commits on their way, by number. */
-  readonly #pending = new Set<number>();
-  /** How many running transactions began at which number. */
-  readonly #running = new Map<number, number>();
+  readonly #changes = new ChangeRecord();
+  /** Keys that own commits under way change, and the last of these commits. */
+  readonly #onTheirWay = new Map<string, Promise<unknown>>();
+  /** The end of the queue of each contended key. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #unsubscribe: () => void;
 
   constructor(backend: ParsingBackend, ha: Pick<HaCoordinator, 'state'>) {
     this.#backend = backend;
     this.#ha = ha;
-    this.#unsubscribe = backend.subscribe((batch) => this.#applied(batch));
+    this.#unsubscribe = backend.subscribe((batch) => this.#changes.add(batch));
+  }
+
+  /** How many changed keys are remembered; bounded. */
+  get changesRemembered(): number {
+    return this.#changes.size;
   }
 
   close(): void {
     this.#unsubscribe();
   }
 
-  run<T>(body: (tx: Transaction) => MaybePromise<T>): Promise<T> {
-    const first = this.attempt(body);
-    return Promise.resolve(first);
+  run<T>(body: Body<T>): Promise<T> {
+    try {
+      return Promise.resolve(this.attempt(body));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
-  /** As `run`, but answers at once where neither reading nor writing had to wait. */
-  attempt<T>(body: (tx: Transaction) => MaybePromise<T>): MaybePromise<T> {
-    const running = new RunningTransaction(this.#backend, this.#epoch());
-    const began = this.#begin();
-    let result: MaybePromise<T>;
-    try {
-      result = body(running);
-    } catch (error) {
-      this.#end(began);
-      throw error;
-    }
-    if (isPromise(result)) return this.#finishLater(running, began, result, body);
-    const contended = this.#contended(running, began);
-    if (contended === undefined && !running.dirty) {
-      this.#end(began);
+  attempt<T>(body: Body<T>): MaybePromise<T> {
+    const attempt = this.#begin(body);
+    const { tx, began, result } = attempt;
+    if (!isPromise(result) && !tx.dirty && began === this.#changes.now) {
+      this.#changes.end();
       return result;
     }
-    return this.#finishLater(running, began, result, body);
+    return this.#finish(attempt, body);
   }
 
-  async #finishLater<T>(
-    first: RunningTransaction,
-    firstBegan: number,
-    firstResult: MaybePromise<T>,
-    body: (tx: Transaction) => MaybePromise<T>,
-  ): Promise<T> {
-    let running = first;
-    let began = firstBegan;
-    let result = firstResult;
+  #begin<T>(body: Body<T>): Attempt<T> {
+    const state = this.#ha.state();
+    const tx = new RunningTransaction(this.#backend, state.role === 'active' ? state.epoch : undefined);
+    const began = this.#changes.begin();
+    try {
+      return { tx, began, result: body(tx) };
+    } catch (error) {
+      this.#changes.end();
+      throw error;
+    }
+  }
+
+  async #finish<T>(first: Attempt<T>, body: Body<T>): Promise<T> {
+    let attempt = first;
     let leave: (() => void) | undefined;
     try {
-      for (let attempt = 1; ; attempt++) {
-        const contended = await this.#settle(running, began, result);
-        if (contended === undefined) return await result;
-        if (attempt >= ATTEMPTS_MAX) throw new StorageError('conflict', 'a transaction was overtaken too often');
-        if (attempt >= OPTIMISTIC_ATTEMPTS && !leave) leave = await this.#queue(contended);
-        await this.#untilVisible();
-        running = new RunningTransaction(this.#backend, this.#epoch());
-        began = this.#begin();
-        try {
-          result = body(running);
-        } catch (error) {
-          this.#end(began);
-          throw error;
-        }
+      for (let count = 1; ; count++) {
+        const contended = await this.#settle(attempt, leave !== undefined);
+        if (contended === undefined) return await attempt.result;
+        if (count >= ATTEMPTS_MAX) throw new StorageError('conflict', 'a transaction was overtaken too often');
+        leave ??= await this.#queue(contended);
+        // How the other's commit ends is its own business.
+        await this.#onTheirWay.get(contended)?.then(nothing, nothing);
+        attempt = this.#begin(body);
       }
     } finally {
       leave?.();
     }
   }
 
-  /** Commits; or tells the key that was changed by another. */
-  async #settle(
-    running: RunningTransaction,
-    began: number,
-    result: MaybePromise<unknown>,
-  ): Promise<string | undefined> {
+  /** Commits; or tells the key on which it was overtaken. */
+  async #settle(attempt: Attempt<unknown>, isItsTurn: boolean): Promise<string | undefined> {
+    const { tx, result } = attempt;
+    let failure: { readonly error: unknown } | undefined;
     try {
-      try {
-        await result;
-      } catch (error) {
-        // It may have failed over a state that never was.
-        const overtaken = this.#contended(running, began);
-        if (overtaken === undefined) throw error;
-        return overtaken;
+      await result;
+    } catch (error) {
+      failure = { error };
+    }
+    // From here to the store's `write` nothing is awaited: what was judged is what is written.
+    const overtaken = this.#overtaken(attempt);
+    this.#changes.end();
+    if (overtaken !== undefined) return overtaken;
+    // Only now: it may have failed over a state that never was.
+    if (failure) throw failure.error;
+    if (!tx.dirty) return undefined;
+    const contended = this.#mustWait(tx, isItsTurn);
+    if (contended === undefined) await this.#commit(tx);
+    return contended;
+  }
+
+  #overtaken({ tx, began }: Attempt<unknown>): string | undefined {
+    if (began === this.#changes.now || tx.reads === 0) return undefined;
+    // A single read is of one state by itself.
+    if (tx.reads === 1 && !tx.dirty) return undefined;
+    if (!this.#changes.reaches(began)) return ANYTHING;
+    for (const key of tx.keysRead) if (this.#changes.changed(key, began)) return key;
+    return tx.ranges.length > 0 ? this.#changes.changedWithin(tx.ranges, began) : undefined;
+  }
+
+  /** A key that was read and that others who come first are about to write. */
+  #mustWait(tx: RunningTransaction, isItsTurn: boolean): string | undefined {
+    if (this.#onTheirWay.size > 0) {
+      for (const key of tx.keysRead) if (this.#onTheirWay.has(key)) return key;
+      if (tx.ranges.length > 0) {
+        for (const key of this.#onTheirWay.keys()) if (tx.ranges.some((range) => inRange(key, range))) return key;
       }
-      const contended = this.#contended(running, began);
-      if (contended !== undefined || !running.dirty) return contended;
-      await this.#commit(running);
-      return undefined;
-    } finally {
-      this.#end(began);
     }
+    if (isItsTurn || this.#queues.size === 0) return undefined;
+    return tx.keysRead.find((key) => this.#queues.has(key));
   }
 
-  async #commit(running: RunningTransaction): Promise<void> {
-    const { epoch } = running;
+  async #commit(tx: RunningTransaction): Promise<void> {
+    const { epoch } = tx;
     if (epoch === undefined) throw new StorageError('not-active', 'only the active node writes');
-    const number = ++this.#newest;
-    const ops = running.ops();
-    for (const op of ops) this.#changed.set(op.key, number);
-    this.#pending.add(number);
+    const ops = tx.ops();
+    const written = this.#backend.write({ ops, epoch });
+    for (const { key } of ops) this.#onTheirWay.set(key, written);
     try {
-      await this.#backend.write({ ops, epoch });
+      await written;
     } finally {
-      this.#pending.delete(number);
-      this.#advance();
+      for (const { key } of ops) if (this.#onTheirWay.get(key) === written) this.#onTheirWay.delete(key);
     }
   }
 
-  #epoch(): number | undefined {
-    const state = this.#ha.state();
-    return state.role === 'active' ? state.epoch : undefined;
-  }
-
-  #begin(): number {
-    const began = this.#visible;
-    this.#running.set(began, (this.#running.get(began) ?? 0) + 1);
-    return began;
-  }
-
-  #end(began: number): void {
-    const left = (this.#running.get(began) ?? 0) - 1;
-    assert(left >= 0, 'a transaction ends once');
-    if (left > 0) this.#running.set(began, left);
-    else {
-      this.#running.delete(began);
-      if (this.#changed.size > 0) this.#prune();
-    }
-  }
-
-  #contended(running: RunningTransaction, began: number): string | undefined {
-    if (this.#newest === began) return undefined;
-    if (this.#everythingAt > began) return '';
-    for (const key of running.keysRead) {
-      if ((this.#changed.get(key) ?? 0) > began) return key;
-    }
-    if (running.ranges.length === 0) return undefined;
-    for (const [key, number] of this.#changed) {
-      if (
-        number > began &&
-        running.ranges.some(({ from, to }) => compareKeys(key, from) >= 0 && compareKeys(key, to) < 0)
-      )
-        return key;
-    }
-    return undefined;
-  }
-
-  /** What is applied is visible; own commits have their numbers already, and get the next one here again. */
-  #applied(batch: AppliedBatch): void {
-    const number = ++this.#newest;
-    if (batch.everything) this.#everythingAt = number;
-    if (this.#running.size > 0 || this.#pending.size > 0) for (const key of batch.keys) this.#changed.set(key, number);
-    this.#advance();
-  }
-
-  /** A change is visible when no earlier one is on its way. */
-  #advance(): void {
-    let visible = this.#newest;
-    for (const number of this.#pending) if (number <= visible) visible = number - 1;
-    this.#visible = Math.max(this.#visible, visible);
-    if (this.#waiters.length > 0 && this.#pending.size === 0) for (const wake of this.#waiters.splice(0)) wake();
-    this.#prune();
-  }
-
-  readonly #waiters: (() => void)[] = [];
-
-  #untilVisible(): Promise<void> | undefined {
-    if (this.#pending.size === 0) return undefined;
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
-  /** Forgets changes that no running transaction began before. */
-  #prune(): void {
-    if (this.#running.size === 0 && this.#pending.size === 0) {
-      this.#changed.clear();
-      return;
-    }
-    if (this.#changed.size < 4096) return;
-    const oldest = Math.min(this.#visible, ...this.#running.keys());
-    for (const [key, number] of this.#changed) if (number <= oldest) this.#changed.delete(key);
-  }
-
-  /** First come, first served among those that failed on a key. */
+  /** First come, first served among those that were overtaken on a key. Resolves to the function that lets the next go. */
   async #queue(key: string): Promise<() => void> {
     const before = this.#queues.get(key);
-    let leave = (): void => undefined;
-    const turn = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    const mine = (before ?? Promise.resolve()).then(() => turn);
-    this.#queues.set(key, mine);
+    const { promise: over, resolve: leave } = Promise.withResolvers<undefined>();
+    this.#queues.set(key, over);
     await before;
     return () => {
-      leave();
-      if (this.#queues.get(key) === mine) this.#queues.delete(key);
+      leave(undefined);
+      if (this.#queues.get(key) === over) this.#queues.delete(key);
     };
-  }
-}
-
-/** One attempt of a transaction. */
-class RunningTransaction implements Transaction {
-  readonly epoch: number | undefined;
-  readonly keysRead = new Set<string>();
-  readonly ranges: ReadRange[] = [];
-  /** Undefined: deleted. */
-  readonly #written = new Map<string, Uint8Array | undefined>();
-  readonly #backend: ParsingBackend;
-
-  constructor(backend: ParsingBackend, epoch: number | undefined) {
-    this.#backend = backend;
-    this.epoch = epoch;
-  }
-
-  get dirty(): boolean {
-    return this.#written.size > 0;
-  }
-
-  ops(): WriteOp[] {
-    return [...this.#written].map(([key, value]) =>
-      value === undefined ? { kind: 'delete', key } : { kind: 'put', key, value },
-    );
-  }
-
-  get(key: string): MaybePromise<Uint8Array | undefined> {
-    if (this.#written.has(key)) return this.#written.get(key);
-    this.keysRead.add(key);
-    return this.#backend.get(key);
-  }
-
-  getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined> {
-    if (this.#written.has(key)) {
-      const own = this.#written.get(key);
-      return own === undefined ? undefined : parse(own);
-    }
-    this.keysRead.add(key);
-    return this.#backend.getParsed(key, parse);
-  }
-
-  list(prefix: string, options: ListOptions = {}): MaybePromise<string[]> {
-    this.ranges.push({ from: prefix, to: `${prefix}\u{10ffff}` });
-    const own = [...this.#written.keys()].filter((key) => key.startsWith(prefix));
-    if (own.length === 0) return this.#backend.list(prefix, options);
-    return this.#listWithOwn(prefix, options, own);
-  }
-
-  /** Own writes may add or remove names: the folder is listed whole and put together here. */
-  async #listWithOwn(prefix: string, options: ListOptions, own: readonly string[]): Promise<string[]> {
-    const names = new Set(await this.#backend.list(prefix));
-    for (const key of own) {
-      const rest = key.slice(prefix.length);
-      const slash = rest.indexOf('/');
-      const name = slash === -1 ? rest : rest.slice(0, slash + 1);
-      if (this.#written.get(key) !== undefined) names.add(name);
-      else if (slash === -1) names.delete(name);
-      else if ((await this.keys({ from: prefix + name, to: `${prefix}${name}\u{10ffff}`, limit: 1 })).length === 0)
-        names.delete(name);
-    }
-    const sorted = [...names]
-      .filter((name) => name !== '' && (options.after === undefined || compareKeys(name, options.after) > 0))
-      .sort(compareKeys);
-    return sorted.slice(0, options.limit);
-  }
-
-  keys(range: KeyRange): MaybePromise<string[]> {
-    this.ranges.push({ from: range.from, to: range.to });
-    const own = [...this.#written.keys()].filter(
-      (key) => compareKeys(key, range.from) >= 0 && compareKeys(key, range.to) < 0,
-    );
-    if (own.length === 0) return this.#backend.keys(range);
-    return this.#keysWithOwn(range, own);
-  }
-
-  async #keysWithOwn(range: KeyRange, own: readonly string[]): Promise<string[]> {
-    // Every deletion of ours may hide one key of the page.
-    const wanted = range.limit === undefined ? range : { ...range, limit: range.limit + own.length };
-    const keys = new Set(await this.#backend.keys(wanted));
-    for (const key of own) {
-      if (this.#written.get(key) === undefined) keys.delete(key);
-      else keys.add(key);
-    }
-    return [...keys].sort(compareKeys).slice(0, range.limit);
-  }
-
-  put(key: string, value: Uint8Array): void {
-    this.#written.set(key, value);
-  }
-
-  delete(key: string): void {
-    this.#written.set(key, undefined);
   }
 }

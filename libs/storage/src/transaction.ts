@@ -1,5 +1,5 @@
 import type { MaybePromise } from '@coffer/kernel';
-import type { Epoch, ListOptions, Reader } from './backend.ts';
+import type { Epoch, Reader } from './backend.ts';
 
 /**
  * Reads and writes that are judged together. Reads see the newest applied state and the transaction's own writes.
@@ -9,15 +9,13 @@ import type { Epoch, ListOptions, Reader } from './backend.ts';
 export interface Transaction extends Reader {
   /** The value parsed, cached with the entry until it changes (own writes are parsed anew): nobody writes into it. */
   getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): MaybePromise<T | undefined>;
+  /** Under which it would be written; undefined on a standby. */
   readonly epoch: Epoch | undefined;
   put(key: string, value: Uint8Array): void;
   delete(key: string): void;
   /** Whether anything would be written. */
   readonly dirty: boolean;
 }
-
-/** A hook that the committer calls after the commit took effect here (never after a failure). */
-export type AfterCommit = () => void;
 
 /** Runs functions as serializable transactions on a store. */
 export interface Transactor {
@@ -34,6 +32,3 @@ export interface Transactor {
 }
 
 export const ATTEMPTS_MAX = 64;
-
-/** The names below a prefix, in pages, so that a long listing neither blocks the loop nor fills the memory. */
-export type PagedLister = (prefix: string, options: ListOptions) => MaybePromise<string[]>;
