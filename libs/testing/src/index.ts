@@ -1,2 +1,3 @@
+export * from './contracts/index.ts';
 export * from './linearizability/index.ts';
 export * from './sim/index.ts';

@@ -1,5 +1,5 @@
-import { StorageError } from '../backend.ts';
-import type { AppliedListener, Backend, KeyRange, ListOptions, WriteBatch, WriteResult } from '../backend.ts';
+import { KEY_BYTES_MAX, StorageError } from '../backend.ts';
+import type { AppliedListener, Backend, KeyRange, ListOptions, WriteBatch, WriteOp, WriteResult } from '../backend.ts';
 import type { HaCoordinator, HaState, NodeAddress } from '../ha.ts';
 import { SortedKeys, compareKeys } from './sorted-keys.ts';
 
@@ -53,19 +53,24 @@ export class InmemBackend implements Backend {
   }
 
   write(batch: WriteBatch): Promise<WriteResult> {
-    if (this.#closed) return Promise.reject(new StorageError('closed', 'the store is closed'));
-    if (batch.epoch !== this.#epoch())
-      return Promise.reject(new StorageError('epoch-lost', 'the batch is of another epoch'));
+    const refusal = this.#refusal(batch);
+    if (refusal) return Promise.reject(refusal);
     for (const op of batch.ops) {
       if (op.kind === 'put') {
-        this.#values.set(op.key, op.value);
+        this.#values.set(op.key, new Uint8Array(op.value));
         this.#keys.add(op.key);
       } else if (this.#values.delete(op.key)) this.#keys.delete(op.key);
     }
     const index = ++this.#index;
     const applied = { index, keys: batch.ops.map((op) => op.key) };
-    for (const listener of this.#listeners) listener(applied);
+    for (const listener of [...this.#listeners]) listener(applied);
     return Promise.resolve({ index });
+  }
+
+  #refusal(batch: WriteBatch): StorageError | undefined {
+    if (this.#closed) return closed();
+    if (batch.epoch !== this.#epoch()) return new StorageError('epoch-lost', 'the batch is of another epoch');
+    return keysRefused(batch.ops);
   }
 
   readBarrier(): void {
@@ -84,12 +89,25 @@ export class InmemBackend implements Backend {
   close(): Promise<void> {
     this.#closed = true;
     this.#values.clear();
+    this.#keys.clear();
     return Promise.resolve();
   }
 
   #refuseClosed(): void {
-    if (this.#closed) throw new StorageError('closed', 'the store is closed');
+    if (this.#closed) throw closed();
   }
+}
+
+const closed = (): StorageError => new StorageError('closed', 'the store is closed');
+
+function keysRefused(ops: readonly WriteOp[]): StorageError | undefined {
+  for (const { key } of ops) {
+    // Half a surrogate pair has no bytes of its own: two keys would become one.
+    if (!key.isWellFormed()) return new StorageError('conflict', 'a key is not valid Unicode');
+    if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX)
+      return new StorageError('too-large', 'a key is longer than keys may be');
+  }
+  return undefined;
 }
 
 /** The coordinator of a store that no other node shares: this one is active from the start. */

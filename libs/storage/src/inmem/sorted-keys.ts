@@ -1,7 +1,7 @@
 /** Keys in the order of their UTF-8 bytes, in blocks, so that inserting among a million costs little. */
 export class SortedKeys {
   static readonly #blockMax = 512;
-  readonly #blocks: string[][] = [[]];
+  #blocks: string[][] = [[]];
 
   add(key: string): void {
     const block = this.#blockOf(key);
@@ -19,6 +19,10 @@ export class SortedKeys {
     if (keys[at] !== key) return;
     keys.splice(at, 1);
     if (keys.length === 0 && this.#blocks.length > 1) this.#blocks.splice(block, 1);
+  }
+
+  clear(): void {
+    this.#blocks = [[]];
   }
 
   /** The first key that is not before `from`. */
