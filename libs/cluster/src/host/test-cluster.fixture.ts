@@ -134,8 +134,8 @@ export function epochOf(node: RaftNode): number {
   return state.epoch;
 }
 
-export function put(node: RaftNode, key: string, value: string): Promise<WriteResult> {
-  return node.write({ epoch: epochOf(node), ops: [{ kind: 'put', key, value: Buffer.from(value) }] });
+export async function put(node: RaftNode, key: string, value: string): Promise<WriteResult> {
+  return await node.write({ epoch: epochOf(node), ops: [{ kind: 'put', key, value: Buffer.from(value) }] });
 }
 
 export async function read(node: RaftNode, key: string): Promise<string | undefined> {
