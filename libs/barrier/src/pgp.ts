@@ -4,6 +4,13 @@ import { BarrierError } from './barrier.ts';
 
 /** Reads a public key, armoured or in base64. @throws BarrierError `invalid-config` */
 async function publicKey(text: string): Promise<Key> {
+  const key = await readAnyKey(text);
+  // Not even to be read by mistake: whoever sent it must know that it is no longer a secret.
+  if (key.isPrivate()) throw new BarrierError('invalid-config', 'error parsing PGP key: this is a private key');
+  return key;
+}
+
+async function readAnyKey(text: string): Promise<Key> {
   try {
     return text.includes('-----BEGIN')
       ? await readKey({ armoredKey: text })

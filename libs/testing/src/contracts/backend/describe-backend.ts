@@ -448,12 +448,13 @@ function describeEnd({ store, made, write }: SetUp): void {
   describe('the end', () => {
     it('refuses reads and writes once it is closed', async () => {
       await write(puts('a'));
+      const epoch = made().epoch();
       await store().close();
       const refused = [
         await outcome(() => store().get('a')),
         await outcome(() => store().list('')),
         await outcome(() => store().keys({ from: '', to: END })),
-        await outcome(() => write(puts('b'))),
+        await outcome(() => store().write({ ops: puts('b'), epoch })),
       ];
       for (const answer of refused) expect(answer).toBeInstanceOf(StorageError);
     });
