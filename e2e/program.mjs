@@ -1,5 +1,4 @@
 /** Where the program is, and what every end-to-end test needs of the machine: a free port, a folder, time. */
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,16 +12,7 @@ export const node = join(root, 'node_modules/node/bin/node');
 export const coffer = join(root, 'apps/cli/bin/coffer');
 
 /** How a server is started: `[command, ...arguments]`, to be followed by flags of `server`. */
-export function serverCommand() {
-  if (existsSync(coffer)) return [coffer, 'server'];
-  const main = join(root, 'apps/server/dist/index.js');
-  return [
-    node,
-    '-e',
-    `import(${JSON.stringify(main)}).then((m) => m.runServer(process.argv.slice(1))).then((code) => process.exit(code))`,
-    '--',
-  ];
-}
+export const serverCommand = () => [coffer, 'server'];
 
 /** @returns {Promise<number>} a port that nothing listens on at the moment, on the loopback address */
 export function freePort() {
