@@ -29,10 +29,10 @@ export class Listener {
 
   constructor(handler: RequestHandler, fallback: Fallback, options: ListenerOptions) {
     this.#options = options;
-    const serve = (message: IncomingMessage, response: ServerResponse): void => {
+    const serve = inOrder((message, response) => {
       if (message.url?.startsWith('/v1/')) handler.handle(message, response);
       else fallback(message, response);
-    };
+    });
     const limits = {
       headersTimeout: options.headerTimeoutMs,
       keepAliveTimeout: options.idleTimeoutMs,
@@ -89,6 +89,26 @@ export class Listener {
       this.#server.closeIdleConnections();
     });
   }
+}
+
+/**
+ * Pipelined requests run one after the other (RFC 9112, 9.3.2): a read must see the write sent before it on the same
+ * connection. Node itself hands them out as they arrive, and puts only the answers in order.
+ */
+function inOrder(serve: Fallback): Fallback {
+  const latest = new WeakMap<Socket, ServerResponse>();
+  return (message, response) => {
+    const { socket } = message;
+    const before = latest.get(socket);
+    latest.set(socket, response);
+    if (!before || before.writableEnded || before.destroyed) serve(message, response);
+    else {
+      before.once('close', () => {
+        // the client is gone: what it had queued is not begun
+        if (!socket.destroyed) serve(message, response);
+      });
+    }
+  };
 }
 
 /** What a client gets whose bytes are no HTTP request. */

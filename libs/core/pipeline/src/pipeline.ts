@@ -1,6 +1,7 @@
-import { AssertionFailure, isPromise, whenReady } from '@coffer/kernel';
+import { AssertionFailure, assert, isPromise, whenReady } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise } from '@coffer/kernel';
 import { BarrierError } from '@coffer/barrier';
+import { describeHelp } from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
 import type { Operation, Request } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
@@ -99,7 +100,7 @@ export class Pipeline {
     const giveUpMs = Math.min(request.deadlineMs, this.#clock.monotonicMs() + LEADER_WAIT_MS_MAX);
     let error = failure;
     for (;;) {
-      if (error === FORWARD && !request.noForwarding) {
+      if (belongsElsewhere(error) && !request.noForwarding && this.#node.ha().role !== 'active') {
         try {
           return await this.#forwarder.forward(request);
         } catch (refused) {
@@ -182,6 +183,8 @@ export class Pipeline {
 
   #mustForward(run: Run): boolean {
     if (this.#node.ha().role === 'active') return false;
+    // A wrapped answer is written down, whatever the operation.
+    if (run.request.wrapTtlSeconds !== undefined && run.declared && run.declared.runs !== 'local') return true;
     return runsWhere(run.declared?.runs, run.request.operation) === 'active' && run.declared !== undefined;
   }
 
@@ -222,15 +225,24 @@ export class Pipeline {
   #serveAudited(run: Run, services: CoreServices): MaybePromise<Outcome> {
     const audited = auditRequest(run, services);
     return whenReady(audited, () => {
-      const outcome = run.path?.login ? this.#serveLogin(run, services) : this.#served(run, services);
+      const outcome = run.path?.login && run.request.operation !== 'help' ? this.#serveLogin(run, services) : this.#served(run, services);
       if (!services.audit.enabled) return outcome;
       return this.#auditOutcome(run, services, outcome);
     });
   }
 
   #served(run: Run, services: CoreServices): MaybePromise<Outcome> {
+    if (run.request.operation === 'help') return this.#help(run);
     refuseUnknown(run);
     return serve(run, services);
+  }
+
+  /** Comes from the declarations; no handler runs. */
+  #help(run: Run): Outcome {
+    const { route } = run;
+    if (!route) refuseUnknown(run);
+    assert(route !== undefined, 'a request without a route was refused');
+    return { kind: 'answered', response: describeHelp(route), warnings: [], mountType: route.mount.entry.type };
   }
 
   async #serveLogin(run: Run, services: CoreServices): Promise<Outcome> {
@@ -266,6 +278,11 @@ function runsWhere(declared: 'active' | 'any' | 'local' | undefined, operation: 
   return operation === 'read' || operation === 'list' || operation === 'scan' || operation === 'help'
     ? 'any'
     : 'active';
+}
+
+/** Only the active node can do it: known before, or found when a read had something to write. */
+function belongsElsewhere(error: unknown): boolean {
+  return error === FORWARD || (error instanceof StorageError && error.code === 'not-active');
 }
 
 /** Nothing was written, and it may go well on another node or in a moment. */
