@@ -135,7 +135,10 @@ export interface RaftNode extends Backend, HaCoordinator {
   connect(tls: ClusterTls, signal?: AbortSignal): Promise<void>;
   /** Hands the lead over if it has it, and takes no further part (sealing). */
   disconnect(): Promise<void>;
-  /** Becomes a member as granted and waits until the leader's state has arrived here. */
+  /**
+   * Becomes a member as granted and waits until the leader's state has arrived here (and, a moment, to become a voter).
+   * After a failure it can be tried again with a new grant.
+   */
   join(grant: JoinGrant, signal: AbortSignal): Promise<void>;
   /**
    * On the active node: gives a joiner its number and adds it to the members, as a learner that becomes a voter (unless

@@ -24,7 +24,7 @@ import type {
   Transport,
 } from '../cluster.ts';
 import { LevelDisk } from '../disk/level-disk.ts';
-import type { Members } from '../disk/members.ts';
+import type { Member, Members } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import { refuseKeys } from './batch-rules.ts';
 import { Conditions } from './conditions.ts';
@@ -52,6 +52,8 @@ export interface RaftNodeParts {
 const GROUP_BYTES_MAX = 4 << 20;
 const INFLIGHT_MAX = 64;
 const UNCOMMITTED_BYTES_MAX = 128 << 20;
+/** A node that joined waits so long to become a voter; it is a member without that, too. */
+const PROMOTION_MS_MAX = 5000;
 
 const notActive = (): StorageError => new StorageError('not-active', 'this node is not the active one');
 const noLeader = (): StorageError => new StorageError('no-leader', 'this node takes no part in the cluster (sealed)');
@@ -81,6 +83,7 @@ export class RaftBackend implements RaftNode {
   #transportOpen = false;
   #failure: StorageError | undefined;
   #removed = false;
+  #joining = false;
   #stuck = false;
   /** Where the members live before the list has arrived. */
   #firstPeers: readonly NumberedPeer[] = [];
@@ -210,12 +213,14 @@ export class RaftBackend implements RaftNode {
   }
 
   clusterId(): string | undefined {
-    return this.#opened().identity?.clusterId;
+    const disk = this.#opened();
+    // A number without a state is a join that came to nothing.
+    return disk.blank ? undefined : disk.identity?.clusterId;
   }
 
   async bootstrap(clusterId: string): Promise<void> {
     const disk = this.#opened();
-    if (disk.identity !== undefined) throw new StorageError('conflict', 'this node belongs to a cluster already');
+    if (!disk.blank || this.#driver !== undefined) throw new StorageError('conflict', 'this node belongs to a cluster already');
     const member = { ...this.self, peer: 1, promote: false };
     const membership = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] };
     await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: 1 }, { membership, list: [member], nextPeer: 2 });
@@ -248,27 +253,51 @@ export class RaftBackend implements RaftNode {
   }
 
   async join(grant: JoinGrant, signal: AbortSignal): Promise<void> {
+    if (this.#joining) throw new StorageError('conflict', 'this node is joining already');
+    this.#joining = true;
+    try {
+      await this.#join(grant, signal);
+    } catch (error) {
+      // Nothing arrived: the next attempt gets another number.
+      if (this.#disk?.blank === true) await this.disconnect();
+      throw error;
+    } finally {
+      this.#joining = false;
+    }
+  }
+
+  async #join({ clusterId, peerId, tls, peers }: JoinGrant, signal: AbortSignal): Promise<void> {
     const disk = this.#opened();
-    const { clusterId, peerId } = grant;
     const known = disk.identity;
     if (known?.clusterId !== clusterId || known.peer !== peerId) {
       if (!disk.blank) throw new StorageError('conflict', 'this node holds the state of a cluster already');
       await this.disconnect();
       await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: peerId });
     }
-    this.#firstPeers = grant.peers;
-    await this.#openTransport(clusterId, grant.tls);
+    this.#firstPeers = peers;
+    await this.#openTransport(clusterId, tls);
     if (this.#driver === undefined) this.#run();
-    await this.#conditions.until(() => disk.members.list.some((member) => member.peer === peerId), signal);
-    while (!signal.aborted) {
+    const own = (): Member | undefined => disk.members.list.find((member) => member.peer === peerId);
+    await this.#conditions.until(() => own() !== undefined, signal);
+    signal.throwIfAborted();
+    await this.#upToDate(signal);
+    const patience = new AbortController();
+    const cancel = this.#parts.clock.after(PROMOTION_MS_MAX, () => patience.abort());
+    await this.#conditions.until(() => own()?.promote !== true, AbortSignal.any([signal, patience.signal]));
+    cancel();
+  }
+
+  /** Waits until the state here is the cluster's, however long that takes. */
+  async #upToDate(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
       try {
         return await this.readBarrier(signal);
       } catch (error) {
-        if (!(error instanceof StorageError) || error.code === 'disk') throw error;
+        if (!(error instanceof StorageError) || this.#driver === undefined || this.#failure !== undefined) throw error;
         this.#log.debug('waiting for the state of the cluster', { error });
       }
     }
-    signal.throwIfAborted();
   }
 
   admit(

@@ -6,7 +6,7 @@ import { encodeMemberContext, type Member, type Members } from '../disk/members.
 
 /** A learner that is at most so many entries behind becomes a voter. */
 const CAUGHT_UP_ENTRIES = 256;
-/** How often the leader looks for learners to promote, and a moved node announces itself. */
+/** How often a moved node announces itself, and what failed is tried again. */
 const TEND_MS = 500;
 /** A change of members waits so long for a former one to end, in milliseconds. */
 const CHANGE_MS_MAX = 10_000;
@@ -37,7 +37,8 @@ export class Roster {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #forward: ForwardChannel;
-  #tendedAtMs = 0;
+  #announcedAtMs = 0;
+  #restUntilMs = 0;
   #tending = false;
 
   constructor(host: RosterHost, forward: ForwardChannel, clock: Clock, log: Log) {
@@ -91,15 +92,22 @@ export class Roster {
 
   /** Called with each tick. */
   tend(): void {
+    if (this.#tending) return;
     const nowMs = this.#clock.monotonicMs();
-    if (this.#tending || nowMs - this.#tendedAtMs < TEND_MS) return;
-    this.#tendedAtMs = nowMs;
-    const task = this.#host.active() ? this.#promotion() : undefined;
-    const work = task ?? this.#selfAnnouncement();
+    if (nowMs < this.#restUntilMs) return;
+    // At each tick: until a learner is a voter, the cluster survives less than its operator thinks.
+    let work = this.#host.active() ? this.#promotion() : undefined;
+    if (work === undefined && nowMs - this.#announcedAtMs >= TEND_MS) {
+      this.#announcedAtMs = nowMs;
+      work = this.#selfAnnouncement();
+    }
     if (work === undefined) return;
     this.#tending = true;
     void work
-      .catch((error: unknown) => this.#log.warn('a change of the members has to wait', { error }))
+      .catch((error: unknown) => {
+        this.#restUntilMs = this.#clock.monotonicMs() + TEND_MS;
+        this.#log.warn('a change of the members has to wait', { error });
+      })
       .finally(() => {
         this.#tending = false;
       });
@@ -107,9 +115,10 @@ export class Roster {
 
   /** Makes a voter of a learner that has caught up, if there is one. */
   #promotion(): Promise<void> | undefined {
+    const { list, membership } = this.#host.members();
+    if (membership.learners.length === 0) return undefined;
     const status = this.#host.raftStatus();
     if (status === undefined) return undefined;
-    const { list, membership } = this.#host.members();
     for (const member of list) {
       if (!member.promote || !membership.learners.includes(member.peer)) continue;
       const progress = status.progress.find((each) => each.peer === member.peer);
