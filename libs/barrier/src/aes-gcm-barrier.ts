@@ -61,7 +61,7 @@ export class AesGcmBarrier implements Barrier {
   readonly #watched = new Map<string, (value: Uint8Array) => void>();
   readonly #unsubscribe: () => void;
   #opened: Opened | undefined;
-  /** The keyring was changed by another node and is being read: whoever reads meanwhile waits. */
+  /** The keyring was changed by another node and is being read: what is decrypted meanwhile waits. */
   #reloading: Promise<void> | undefined;
   /** Changes with every applied batch: a read that began before must not fill the cache. */
   #generation = 0;
@@ -114,25 +114,28 @@ export class AesGcmBarrier implements Barrier {
   }
 
   async unseal(rootKey: Secret<Uint8Array>): Promise<void> {
+    const { backend } = this.#deps;
     for (;;) {
       const generation = this.#keysGeneration;
-      const opened = await this.#openWith(rootKey.reveal());
-      if (generation === this.#keysGeneration) {
-        this.seal();
-        this.#opened = opened;
-        return;
-      }
-      // What was read is out of date already.
-      wipeAll(opened);
+      const keyring = await backend.get(KEYRING_KEY);
+      const derivationKey = await backend.get(DERIVATION_KEY);
+      const usage = await backend.get(KEY_USAGE_KEY);
+      // What was read while keys changed may not belong together.
+      if (generation !== this.#keysGeneration) continue;
+      const opened = this.#openWith(rootKey.reveal(), keyring, derivationKey, usage);
+      this.seal();
+      this.#opened = opened;
+      return;
     }
   }
 
-  async #openWith(rootKey: Uint8Array): Promise<Opened> {
-    const { backend } = this.#deps;
-    const stored = await backend.get(KEYRING_KEY);
+  #openWith(
+    rootKey: Uint8Array,
+    stored: Uint8Array | undefined,
+    derivation: Uint8Array | undefined,
+    noted: Uint8Array | undefined,
+  ): Opened {
     if (!stored) throw new BarrierError('not-initialized', 'the store holds no keyring');
-    const derivation = await backend.get(DERIVATION_KEY);
-    const noted = await backend.get(KEY_USAGE_KEY);
     const keyring = this.#parseKeyring(rootKey, stored);
     try {
       if (!derivation) throw new BarrierError('corrupt', 'the store holds no derivation key');
@@ -236,7 +239,6 @@ export class AesGcmBarrier implements Barrier {
 
   #entry(key: string): MaybePromise<Entry> {
     this.#open();
-    if (this.#reloading) return this.#reloading.then(() => this.#entry(key));
     const generation = this.#generation;
     return whenReady(this.#deps.backend.get(key), (envelope) => this.#decrypted(key, envelope, generation));
   }

@@ -54,6 +54,7 @@ describe('initialisation', () => {
   it('happens once, even if asked for twice at the same time', async () => {
     const both = await Promise.allSettled([node.seal.initialize(request(1, 1)), node.seal.initialize(request(1, 1))]);
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(backend.appliedIndex()).toBe(1);
     await expect(node.seal.initialize(request(1, 1))).rejects.toMatchObject({ code: 'initialized' });
     const [done] = both.filter((outcome) => outcome.status === 'fulfilled');
     await unsealWith(node, (done as PromiseFulfilledResult<InitResult>).value, 0);
@@ -229,10 +230,9 @@ describe('new shares', () => {
     await prepared.commit();
     expect(await node.seal.verifyKey(key)).toBe(true);
     expect(await node.seal.verifyKey(fromHex(old.keys[0]))).toBe(false);
+    const sealed = node.seal.sealKey()?.encrypt(Buffer.from('challenge')) ?? new Uint8Array();
     prepared.discard();
-    expect(node.seal.sealKey()?.decrypt(node.seal.sealKey()?.encrypt(new Uint8Array([1])) ?? new Uint8Array())).toEqual(
-      Buffer.from([1]),
-    );
+    expect(Buffer.from(node.seal.sealKey()?.decrypt(sealed) ?? []).toString()).toBe('challenge');
   });
 
   it('never count once they were discarded', async () => {

@@ -1,7 +1,7 @@
 import { silentLog, systemRandom } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import { InmemBackend } from '@coffer/storage';
-import type { HaState, WriteOp } from '@coffer/storage';
+import type { AppliedListener, HaState, WriteOp } from '@coffer/storage';
 import { AesGcmBarrier } from './aes-gcm-barrier.ts';
 import type { BarrierDeps } from './aes-gcm-barrier.ts';
 import { ShamirSealManager } from './shamir-seal-manager.ts';
@@ -23,19 +23,49 @@ export const text = (value: Uint8Array | undefined): string | undefined =>
 /** A store that counts reads and can be told to answer later. */
 export class WatchedBackend extends InmemBackend {
   reads = 0;
-  /** Reads answer by promises, one turn later. */
-  slow = false;
+  /** After how many turns of the loop a key is answered, by a promise; undefined: at once. */
+  turns: (key: string) => number | undefined = () => undefined;
+  /** Whether such an answer is what the store holds at its end, not at its beginning. */
+  readsLate = false;
+  readonly #listeners = new Set<AppliedListener>();
+  #isMuted = false;
 
   override get(key: string): Uint8Array | undefined {
     this.reads++;
-    const value = super.get(key);
+    const turns = this.turns(key);
+    if (turns === undefined) return super.get(key);
+    const early = super.get(key);
+    const answer = async (): Promise<Uint8Array | undefined> => {
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      return this.readsLate ? super.get(key) : early;
+    };
     // As a store over a network has it; the class that is extended answers at once.
-    return this.slow ? (new Promise((resolve) => setImmediate(resolve, value)) as never) : value;
+    return answer() as never;
+  }
+
+  override subscribe(listener: AppliedListener): () => void {
+    const heard: AppliedListener = (batch) => {
+      if (!this.#isMuted) listener(batch);
+    };
+    this.#listeners.add(listener);
+    const stop = super.subscribe(heard);
+    return () => {
+      this.#listeners.delete(listener);
+      stop();
+    };
   }
 
   /** Puts something there behind the barrier's back. */
   async tamper(ops: readonly WriteOp[]): Promise<void> {
     await this.write({ ops, epoch: 1 });
+  }
+
+  /** As when a snapshot is installed: everything changes, and nobody is told which keys. */
+  async replace(ops: readonly WriteOp[]): Promise<void> {
+    this.#isMuted = true;
+    await this.tamper(ops);
+    this.#isMuted = false;
+    for (const listener of this.#listeners) listener({ index: this.appliedIndex(), keys: [], everything: true });
   }
 }
 
