@@ -1,6 +1,7 @@
 import type { AppliedBatch } from '@coffer/storage';
 import type { RaftNode } from '../cluster.ts';
-import { epochOf, put, read, TestCluster, until } from './test-cluster.fixture.ts';
+import { LevelDisk, type DiskChange } from '../disk/level-disk.ts';
+import { epochOf, impatientClock, put, read, TestCluster, until } from './test-cluster.fixture.ts';
 
 import { jest } from '@jest/globals';
 
@@ -132,6 +133,7 @@ describe('three nodes', () => {
   });
 
   it('leave a write in doubt only where the node stays cut off', async () => {
+    cluster.clock = impatientClock;
     const nodes = await cluster.of('a', 'b', 'c');
     const old = cluster.leader();
     cluster.network.isolate(old.self.nodeId);
@@ -141,6 +143,7 @@ describe('three nodes', () => {
   });
 
   it('refuse reads where no leader confirms them', async () => {
+    cluster.clock = impatientClock;
     const nodes = await cluster.of('a', 'b', 'c');
     const [standby] = others(nodes, cluster.leader()) as [RaftNode];
     cluster.network.isolate(standby.self.nodeId);
@@ -168,6 +171,42 @@ describe('three nodes', () => {
     const leader = await cluster.elected(...others(nodes, old));
     await put(leader, 'k', 'v');
     expect(await read(leader, 'k')).toBe('v');
+  });
+});
+
+describe('a disk that hangs', () => {
+  it('makes the leader stand down, and no write of its is told as done twice', async () => {
+    const nodes = await cluster.of('a', 'b', 'c');
+    const old = cluster.leader();
+    const states: string[] = [];
+    old.onChange(({ role }) => states.push(role));
+    const { commit } = LevelDisk.prototype;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const spy = jest.spyOn(LevelDisk.prototype, 'commit').mockImplementationOnce(async function (
+      this: LevelDisk,
+      change: DiskChange,
+    ) {
+      await released;
+      return commit.call(this, change);
+    });
+    const hanging = put(old, 'k', 'of the old').then(
+      () => 'done',
+      (error: { code: string }) => error.code,
+    );
+    const leader = await cluster.elected(...others(nodes, old));
+    await put(leader, 'k2', 'of the new');
+    await until(() => old.state().role === 'standby');
+    expect(old.health().disk).toBe('stuck');
+    expect(old.health().diskWriteMs).toBeGreaterThan(0);
+    release();
+    const outcome = await hanging;
+    expect(await readAt(leader, 'k')).toBe(outcome === 'done' ? 'of the old' : undefined);
+    expect(await readAt(old, 'k2')).toBe('of the new');
+    await until(() => old.health().disk === 'ok');
+    expect(states[0]).toBe('standby');
+    expect(states).not.toContain('active');
+    spy.mockRestore();
   });
 });
 

@@ -220,7 +220,8 @@ export class RaftBackend implements RaftNode {
 
   async bootstrap(clusterId: string): Promise<void> {
     const disk = this.#opened();
-    if (!disk.blank || this.#driver !== undefined) throw new StorageError('conflict', 'this node belongs to a cluster already');
+    if (!disk.blank || this.#driver !== undefined)
+      throw new StorageError('conflict', 'this node belongs to a cluster already');
     const member = { ...this.self, peer: 1, promote: false };
     const membership = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] };
     await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: 1 }, { membership, list: [member], nextPeer: 2 });

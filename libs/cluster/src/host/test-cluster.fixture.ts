@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Secret, silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import { Secret, silentLog, systemClock, systemRandom, type Clock } from '@coffer/kernel';
 import type { HaState, WriteResult } from '@coffer/storage';
 import type { ClusterConfig, RaftNode } from '../cluster.ts';
 import { openRaftNode } from '../open-raft-node.ts';
@@ -19,9 +19,14 @@ export interface TestNode {
   readonly transport: FakeTransport;
 }
 
+/** A clock by which patience ends sooner; timers, and so elections, run as ever. */
+export const impatientClock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() * 10 };
+
 /** Nodes with real disks on a fake network. */
 export class TestCluster {
   readonly network = new FakeNetwork();
+  /** For nodes that are opened from now on. */
+  clock: Clock = systemClock;
   readonly nodes = new Map<string, TestNode>();
   readonly #folder: string;
   readonly #overrides: Partial<ClusterConfig>;
@@ -60,7 +65,7 @@ export class TestCluster {
     const transport = this.network.transport(name);
     const node = openRaftNode({
       config: { ...this.config(name), ...overrides },
-      clock: systemClock,
+      clock: this.clock,
       random: systemRandom,
       log: silentLog,
       transport,
