@@ -35,17 +35,34 @@ export class CompiledAcl implements Acl {
   /** By prefix without its `*`. */
   readonly #prefixes = new Map<string, Permission>();
   /** Lengths of prefixes that exist, the longest first. */
-  readonly #prefixLengths: readonly number[];
-  readonly #segments: readonly SegmentRule[];
+  #prefixLengths: readonly number[] = [];
+  #segments: readonly SegmentRule[] = [];
+  readonly #policies: readonly AppliedPolicy[];
   readonly #clock: Clock;
   readonly #namespaces: ReadonlyMap<string, string>;
+  /** When the first of the rules ends, in milliseconds since 1970: from then on others decide. */
+  #validUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(policies: readonly AppliedPolicy[], clock: Clock) {
+    this.#policies = policies;
     this.#clock = clock;
     this.#namespaces = new Map(policies.map((policy) => [policy.name, policy.namespaceId]));
+    this.#compile();
+  }
+
+  /** Anew from the rules that have not ended: an ended rule neither grants, denies nor hides another. */
+  #compile(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#exact.clear();
+    this.#prefixes.clear();
+    this.#validUntilMs = Number.POSITIVE_INFINITY;
     const segments = new Map<string, Permission>();
-    for (const policy of policies) {
+    for (const policy of this.#policies) {
       for (const rule of policy.rules) {
+        if (rule.expiresMs !== undefined) {
+          if (rule.expiresMs <= nowMs) continue;
+          this.#validUntilMs = Math.min(this.#validUntilMs, rule.expiresMs);
+        }
         const path = policy.namespacePath + rule.path;
         const scoped = { ...rule, path };
         if (hasSegmentWildcards(path)) segments.set(path, addRule(segments.get(path), scoped, policy.name));
@@ -57,6 +74,10 @@ export class CompiledAcl implements Acl {
     }
     this.#prefixLengths = [...new Set([...this.#prefixes.keys()].map((prefix) => prefix.length))].sort((a, b) => b - a);
     this.#segments = [...segments.values()].map(segmentRule).sort((a, b) => (outranks(a.rank, b.rank) ? -1 : 1));
+  }
+
+  #refresh(): void {
+    if (this.#validUntilMs <= this.#clock.nowMs()) this.#compile();
   }
 
   decide(
@@ -95,8 +116,6 @@ export class CompiledAcl implements Acl {
     wrapTtl: number | undefined,
   ): string | undefined {
     if (permission.denied) return `the rule for "${permission.path}" denies`;
-    if (permission.expiresMs !== undefined && permission.expiresMs <= this.#clock.nowMs())
-      return `the rule for "${permission.path}" has expired`;
     const needed = NEEDED[operation];
     if (!permission.capabilities.has(needed)) return `the rule for "${permission.path}" does not grant ${needed}`;
     const { minWrappingTtlSeconds: min, maxWrappingTtlSeconds: max } = permission;
@@ -117,6 +136,7 @@ export class CompiledAcl implements Acl {
   }
 
   touches(namespace: NamespaceRef, prefix: string): boolean {
+    this.#refresh();
     const full = namespace.path + prefix;
     const grants = (permission: Permission): boolean => !permission.denied && permission.capabilities.size > 0;
     for (const [path, permission] of this.#exact)
@@ -131,6 +151,7 @@ export class CompiledAcl implements Acl {
     readonly exactPaths: Readonly<Record<string, unknown>>;
     readonly globPaths: Readonly<Record<string, unknown>>;
   } {
+    this.#refresh();
     const shown = (permissions: Iterable<readonly [string, Permission]>): Record<string, unknown> =>
       Object.fromEntries(
         [...permissions].map(([path, permission]) => [path, { capabilities: [...permission.capabilities].sort() }]),
@@ -143,18 +164,21 @@ export class CompiledAcl implements Acl {
   }
 
   /**
-   * A list of a folder is judged with and without its trailing slash: exact rules for the folder's name apply, and a deny
-   * of either is a deny (CVE-2026-63131).
+   * A list of a folder is judged with and without its trailing slash: exact rules of either spelling come first, then
+   * patterns, of which a deny of either spelling is a deny (CVE-2026-63131).
    */
   #find(path: string, isList: boolean): Permission | undefined {
+    if (this.#validUntilMs !== Number.POSITIVE_INFINITY) this.#refresh();
     const exact = this.#exact.get(path);
     const trimmed = isList && path.endsWith('/') ? path.slice(0, -1) : undefined;
     if (trimmed === undefined) return exact ?? this.#findPattern(path);
     const exactTrimmed = this.#exact.get(trimmed);
-    const found = exact ?? exactTrimmed ?? this.#findPattern(path);
+    const named = exact ?? exactTrimmed;
+    if (named) return named;
+    const found = this.#findPattern(path);
     if (found?.denied) return found;
-    const other = exactTrimmed ?? this.#findPattern(trimmed);
-    return other?.denied && !exact ? other : found;
+    const other = this.#findPattern(trimmed);
+    return !found || other?.denied ? other : found;
   }
 
   #findPattern(path: string): Permission | undefined {

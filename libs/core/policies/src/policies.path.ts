@@ -42,8 +42,9 @@ const ROOT: StoredPolicy = {
 
 /** A policy may come in base64, so that shells do not have to quote it. */
 function decoded(text: string): string {
-  if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(text) || text.length % 4 !== 0) return text;
-  return Buffer.from(text, 'base64').toString('utf8');
+  const packed = text.replaceAll(/\s/g, '');
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(packed) || packed.length % 4 !== 0) return text;
+  return Buffer.from(packed, 'base64').toString('utf8');
 }
 
 /** `sys/policies/acl`, and the older `sys/policy`. */

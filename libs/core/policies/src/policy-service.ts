@@ -9,6 +9,7 @@ import { CompiledAcl, ROOT_ACL } from './compiled-acl.ts';
 import type { AppliedPolicy } from './compiled-acl.ts';
 import { parsePolicy } from './parse-policy.ts';
 import type { ParsedPolicy } from './parse-policy.ts';
+import type { PathRule } from './rule.ts';
 import { fillTemplates, hasTemplates } from './templates.ts';
 
 /** Policies of a namespace lie below this and its id. */
@@ -26,6 +27,8 @@ export interface PolicyServiceDeps {
 
 /** A stored policy and its rules, parsed once. */
 interface LoadedPolicy {
+  /** Of this reading: another text is another number, even one of the same version and millisecond. */
+  readonly reading: number;
   readonly stored: StoredPolicy;
   readonly parsed: ParsedPolicy;
   readonly templated: boolean;
@@ -87,7 +90,8 @@ export class PolicyService implements PolicyStore {
   }
 
   /** @throws RequestError for a policy that cannot be parsed or changed, or whose `cas` does not fit */
-  async write(tx: Transaction, namespace: NamespaceRef, name: string, write: PolicyWrite): Promise<StoredPolicy> {
+  async write(tx: Transaction, namespace: NamespaceRef, as: string, write: PolicyWrite): Promise<StoredPolicy> {
+    const name = as.toLowerCase();
     if (IMMUTABLE.has(name)) throw badRequest(`cannot update "${name}" policy`);
     parsePolicy(name, write.text);
     if (write.expiresMs && write.expiresMs <= this.#deps.clock.nowMs())
@@ -110,7 +114,8 @@ export class PolicyService implements PolicyStore {
   }
 
   /** @throws RequestError for policies that are always there */
-  delete(tx: Transaction, namespace: NamespaceRef, name: string): void {
+  delete(tx: Transaction, namespace: NamespaceRef, as: string): void {
+    const name = as.toLowerCase();
     if (IMMUTABLE.has(name)) throw badRequest(`cannot delete "${name}" policy`);
     if (name === 'default') throw badRequest('cannot delete default policy');
     tx.delete(recordKey(namespace.id, name));
@@ -155,17 +160,17 @@ export class PolicyService implements PolicyStore {
     entityId: string,
   ): MaybePromise<Acl> {
     const live = loaded.filter((policy) => policy !== undefined);
-    const expires = live.some(({ stored }) => stored.expiresMs !== 0);
     const templated = live.some((policy) => policy.templated);
     const version = templated && entityId !== '' ? this.#deps.identity.versionOf(entityId) : '';
     return whenReady(version, (identityVersion) => {
       // A list of values, never their concatenation: names may hold any separator (CVE-2026-105820).
       const key = JSON.stringify([
         namespace.id,
-        live.map(({ stored }) => [stored.name, stored.version, stored.modifiedMs]),
+        namespace.path,
+        live.map(({ stored, reading }) => [stored.name, reading]),
         templated ? [entityId, identityVersion] : [],
       ]);
-      const known = expires ? undefined : this.#compiled.get(key);
+      const known = this.#compiled.get(key);
       if (known) return known;
       const entity = templated && entityId !== '' ? this.#deps.identity.entity(entityId) : undefined;
       return whenReady(entity, (view) => {
@@ -173,10 +178,13 @@ export class PolicyService implements PolicyStore {
           name: stored.name,
           namespaceId: stored.namespaceId,
           namespacePath: namespace.path,
-          rules: fillTemplates(parsed.rules, view, { slashes: stored.allowSlashes, wildcards: stored.allowWildcards }),
+          rules: endingWith(
+            stored,
+            fillTemplates(parsed.rules, view, { slashes: stored.allowSlashes, wildcards: stored.allowWildcards }),
+          ),
         }));
         const acl = new CompiledAcl(applied, this.#deps.clock);
-        if (!expires) this.#compiled.set(key, acl);
+        this.#compiled.set(key, acl);
         return acl;
       });
     });
@@ -223,9 +231,22 @@ function putPolicy(tx: Transaction, policy: StoredPolicy): void {
   tx.put(recordKey(policy.namespaceId, policy.name), encoder.encode(JSON.stringify(policy)));
 }
 
+let readings = 0;
+
 function load(stored: StoredPolicy): LoadedPolicy {
   const parsed = parsePolicy(stored.name, stored.text);
-  return Object.freeze({ stored: Object.freeze(stored), parsed, templated: hasTemplates(parsed.rules) });
+  return Object.freeze({
+    reading: ++readings,
+    stored: Object.freeze(stored),
+    parsed,
+    templated: hasTemplates(parsed.rules),
+  });
+}
+
+/** A policy's rules end with it at the latest: what is compiled outlives the look-up that checked the policy itself. */
+function endingWith({ expiresMs }: StoredPolicy, rules: readonly PathRule[]): readonly PathRule[] {
+  if (expiresMs === 0) return rules;
+  return rules.map((rule) => ({ ...rule, expiresMs: Math.min(rule.expiresMs ?? expiresMs, expiresMs) }));
 }
 
 const parseLoaded = (bytes: Uint8Array): LoadedPolicy => load(JSON.parse(decoder.decode(bytes)) as StoredPolicy);

@@ -15,7 +15,7 @@ export interface PathRule {
 }
 
 /** Rules for one path, of all policies of a caller added up. */
-export interface Permission extends PathRule {
+export interface Permission extends Omit<PathRule, 'expiresMs'> {
   readonly denied: boolean;
   readonly policies: readonly string[];
 }
@@ -23,7 +23,12 @@ export interface Permission extends PathRule {
 /** The first permission of a path, or what two say together: deny beats all, capabilities and parameters add up. */
 export function addRule(before: Permission | undefined, rule: PathRule, policy: string): Permission {
   const denied = rule.capabilities.has('deny');
-  if (!before) return { ...rule, denied, policies: [policy] };
+  if (!before) {
+    // Rules that end are left out when they do; what they add up to has no end of its own.
+    const { expiresMs, ...lasting } = rule;
+    void expiresMs;
+    return { ...lasting, denied, policies: [policy] };
+  }
   const policies = [...before.policies, policy];
   if (before.denied || denied)
     return { path: rule.path, capabilities: new Set<Capability>(['deny']), denied: true, policies };
