@@ -1,4 +1,4 @@
-/** Where something stands in a file; both count from 1. */
+/** Where something stands in a file; both count from 1, columns in UTF-16 units. */
 export interface Position {
   readonly line: number;
   readonly column: number;
@@ -41,10 +41,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** Bounds on what is parsed, so that hostile input costs little. */
-export const HCL_LIMITS = { bytesMax: 4 * 1024 * 1024, depthMax: 64, itemsMax: 200_000 } as const;
+/** Bounds on what is parsed, checked before descending, so that hostile input costs little. */
+export const HCL_LIMITS = { charsMax: 4 * 1024 * 1024, depthMax: 64, itemsMax: 200_000 } as const;
 
-/** The JSON that a value stands for; of double keys the last one counts, blocks of one name become a list. */
+/** The JSON that a value stands for. Of a key that comes twice the last one counts; labels are dropped. */
 export function plainValue(value: HclValue): unknown {
   switch (value.kind) {
     case 'string':
