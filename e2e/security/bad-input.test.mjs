@@ -155,7 +155,6 @@ describe('paths', () => {
       '/v1/secret/data/mine\\..\\yours\\x',
       '/v1/SECRET/data/yours/x',
       '/v1/secret/data/yours/x%00',
-      '/v1/secret/data/yours/x?help=0',
       '/v1/secret/data/yours/x#/mine/',
       'http://127.0.0.1/v1/secret/data/yours/x',
     ];

@@ -1,0 +1,157 @@
+// Package client uses the server as Go programs do, by Vault's own client. VAULT_ADDR and VAULT_TOKEN name the server.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"reflect"
+	"testing"
+
+	vault "github.com/hashicorp/vault/api"
+)
+
+func newClient(t *testing.T) *vault.Client {
+	t.Helper()
+	client, err := vault.NewClient(vault.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func uniqueName() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random)
+	return "go-" + hex.EncodeToString(random)
+}
+
+func must[T any](value T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+func TestStatus(t *testing.T) {
+	client := newClient(t)
+	health := must(client.Sys().Health())(t)
+	if !health.Initialized || health.Sealed {
+		t.Fatalf("health: %+v", health)
+	}
+	leader := must(client.Sys().Leader())(t)
+	if !leader.HAEnabled || leader.LeaderAddress == "" {
+		t.Fatalf("leader: %+v", leader)
+	}
+	status := must(client.Sys().SealStatus())(t)
+	if status.T != 1 || status.N != 1 || status.StorageType != "raft" {
+		t.Fatalf("seal status: %+v", status)
+	}
+}
+
+func TestKVv2(t *testing.T) {
+	client, ctx, mount := newClient(t), context.Background(), uniqueName()
+	if err := client.Sys().Mount(mount, &vault.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}); err != nil {
+		t.Fatal(err)
+	}
+	kv := client.KVv2(mount)
+	written := must(kv.Put(ctx, "app", map[string]any{"a": "1"}))(t)
+	if written.VersionMetadata.Version != 1 {
+		t.Fatalf("version %d", written.VersionMetadata.Version)
+	}
+	must(kv.Patch(ctx, "app", map[string]any{"b": "2"}))(t)
+	read := must(kv.Get(ctx, "app"))(t)
+	if !reflect.DeepEqual(read.Data, map[string]any{"a": "1", "b": "2"}) {
+		t.Fatalf("data %v", read.Data)
+	}
+	if _, err := kv.Put(ctx, "app", map[string]any{"a": "9"}, vault.WithCheckAndSet(1)); err == nil {
+		t.Fatal("a check-and-set of an old version was taken")
+	}
+	first := must(kv.GetVersion(ctx, "app", 1))(t)
+	if !reflect.DeepEqual(first.Data, map[string]any{"a": "1"}) {
+		t.Fatalf("data %v", first.Data)
+	}
+	if err := kv.Delete(ctx, "app"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Get(ctx, "missing"); !errors.Is(err, vault.ErrSecretNotFound) {
+		t.Fatalf("a missing secret: %v", err)
+	}
+	if err := kv.Undelete(ctx, "app", []int{2}); err != nil {
+		t.Fatal(err)
+	}
+	must(kv.Rollback(ctx, "app", 1))(t)
+	versions := must(kv.GetVersionsAsList(ctx, "app"))(t)
+	if len(versions) != 3 {
+		t.Fatalf("%d versions", len(versions))
+	}
+	listed := must(client.Logical().List(mount + "/metadata"))(t)
+	if !reflect.DeepEqual(listed.Data["keys"], []any{"app"}) {
+		t.Fatalf("keys %v", listed.Data["keys"])
+	}
+	if err := client.Sys().Unmount(mount); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTokensAndPolicies(t *testing.T) {
+	client, name := newClient(t), uniqueName()
+	if err := client.Sys().PutPolicy(name, `path "cubbyhole/*" { capabilities = ["read"] }`); err != nil {
+		t.Fatal(err)
+	}
+	made := must(client.Auth().Token().Create(&vault.TokenCreateRequest{Policies: []string{name}, TTL: "1h"}))(t)
+	own := newClient(t)
+	own.SetToken(made.Auth.ClientToken)
+	self := must(own.Auth().Token().LookupSelf())(t)
+	if ttl := must(self.TokenTTL())(t); ttl <= 0 {
+		t.Fatalf("ttl %v", ttl)
+	}
+	_, err := own.Logical().Write("cubbyhole/a", map[string]any{"b": "c"})
+	var refused *vault.ResponseError
+	if !errors.As(err, &refused) || refused.StatusCode != 403 {
+		t.Fatalf("a write that the policy does not allow: %v", err)
+	}
+	must(own.Auth().Token().RenewSelf(7200))(t)
+	if err := client.Auth().Token().RevokeAccessor(made.Auth.Accessor); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.Auth().Token().LookupSelf(); err == nil {
+		t.Fatal("a revoked token is valid")
+	}
+	if err := client.Sys().DeletePolicy(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWrapping(t *testing.T) {
+	client := newClient(t)
+	client.SetWrappingLookupFunc(func(_, _ string) string { return "60s" })
+	wrapped := must(client.Logical().Write("sys/wrapping/wrap", map[string]any{"a": "b"}))(t)
+	plain := newClient(t)
+	inner := must(plain.Logical().Unwrap(wrapped.WrapInfo.Token))(t)
+	if inner.Data["a"] != "b" {
+		t.Fatalf("data %v", inner.Data)
+	}
+	if _, err := plain.Logical().Unwrap(wrapped.WrapInfo.Token); err == nil {
+		t.Fatal("unwrapped twice")
+	}
+}
+
+func TestRenewer(t *testing.T) {
+	client := newClient(t)
+	made := must(client.Auth().Token().Create(&vault.TokenCreateRequest{Policies: []string{"default"}, TTL: "1h"}))(t)
+	own := newClient(t)
+	own.SetToken(made.Auth.ClientToken)
+	watcher := must(own.NewLifetimeWatcher(&vault.LifetimeWatcherInput{Secret: made}))(t)
+	go watcher.Start()
+	defer watcher.Stop()
+	select {
+	case <-watcher.RenewCh():
+	case err := <-watcher.DoneCh():
+		t.Fatalf("the watcher ended: %v", err)
+	}
+}
