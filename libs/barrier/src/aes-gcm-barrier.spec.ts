@@ -130,6 +130,8 @@ describe('sealing', () => {
 
   it('also ends reads that were under way', async () => {
     await put(barrier, 'logical/a', 'secret');
+    barrier.seal();
+    await barrier.unseal(rootKey);
     backend.turns = () => 1;
     const pending = reading(barrier, 'logical/a');
     await Promise.resolve();
@@ -303,6 +305,40 @@ describe('the cache', () => {
     expect([await read(barrier, 'logical/a'), await read(barrier, 'logical/none')]).toEqual(['two', 'now']);
   });
 
+  it('holds what was just written, as far as it is still what is stored', async () => {
+    await barrier.write({
+      epoch: 1,
+      ops: [
+        { kind: 'put', key: 'logical/a', value: bytes('one') },
+        { kind: 'put', key: 'logical/a', value: bytes('two') },
+        { kind: 'put', key: 'logical/b', value: bytes('one') },
+        { kind: 'delete', key: 'logical/b' },
+        { kind: 'put', key: 'logical/c', value: bytes('one') },
+      ],
+    });
+    const before = backend.reads;
+    const readAll = async (node: AesGcmBarrier): Promise<(string | undefined)[]> =>
+      Promise.all(['logical/a', 'logical/b', 'logical/c'].map((key) => read(node, key)));
+    expect(await readAll(barrier)).toEqual(['two', undefined, 'one']);
+    expect(backend.reads).toBe(before);
+    const { barrier: other } = makeNode(backend);
+    await other.unseal(rootKey);
+    backend.acknowledgeTurns = 5;
+    const slow = put(barrier, 'logical/c', 'slow');
+    backend.acknowledgeTurns = 0;
+    await put(other, 'logical/c', 'later');
+    await slow;
+    expect(await readAll(barrier)).toEqual(['two', undefined, 'later']);
+  });
+
+  it('holds nothing of a write that failed', async () => {
+    const batch = { epoch: 7, ops: [{ kind: 'put', key: 'logical/a', value: bytes('x') } as const] };
+    await expect(barrier.write(batch)).rejects.toMatchObject({ code: 'epoch-lost' });
+    expect(await read(barrier, 'logical/a')).toBeUndefined();
+    await put(barrier, 'logical/a', 'y');
+    expect(await read(barrier, 'logical/a')).toBe('y');
+  });
+
   it('is corrected by what other nodes write', async () => {
     const { barrier: standby } = makeNode(backend);
     await standby.unseal(rootKey);
@@ -329,12 +365,14 @@ describe('the cache', () => {
   });
 
   it('is not filled by a read that began before the value changed', async () => {
+    const { barrier: other } = makeNode(backend);
+    await other.unseal(rootKey);
     await put(barrier, 'logical/a', 'one');
     backend.turns = () => 1;
-    const early = read(barrier, 'logical/a');
+    const early = read(other, 'logical/a');
     await put(barrier, 'logical/a', 'two');
     expect(await early).toBe('one');
-    expect(await read(barrier, 'logical/a')).toBe('two');
+    expect(await read(other, 'logical/a')).toBe('two');
   });
 
   it('keeps what was parsed with the value, and parses anew after a change', async () => {

@@ -16,9 +16,11 @@ import type {
 import { DERIVATION_KEY, KEYRING_KEY, KEY_USAGE_KEY, ROOT_KEY_COPY_KEY, isBarrierKey } from './barrier-keys.ts';
 import { BarrierError } from './barrier.ts';
 import type { Barrier, KeyStatus } from './barrier.ts';
-import { openEnvelope, sealEnvelope, termOf } from './envelope.ts';
 import { KeyUsage } from './key-usage.ts';
 import { KEY_BYTES, Keyring } from './keyring.ts';
+import { decrypt, keyringOp, openKeyring, sealedOp, wipeAll } from './open-keys.ts';
+import type { OpenKeys } from './open-keys.ts';
+import { OwnWrites } from './own-writes.ts';
 
 /** Encryptions under one key after which it is rotated; random nonces collide with probability 2^-32 at 2^32 (SP 800-38D, 8.3). */
 export const ENCRYPTIONS_MAX = 2 ** 31;
@@ -33,14 +35,6 @@ export interface BarrierDeps {
   readonly cacheBytesMax: number;
   /** Encryptions under one key after which it is rotated; `ENCRYPTIONS_MAX` if left out. */
   readonly encryptionsMax?: number;
-}
-
-/** What an unsealed barrier holds. */
-interface Opened {
-  readonly rootKey: Uint8Array;
-  readonly keyring: Keyring;
-  readonly derivationKey: Uint8Array;
-  readonly usage: KeyUsage;
 }
 
 interface Entry {
@@ -58,9 +52,10 @@ export class AesGcmBarrier implements Barrier {
   readonly #deps: BarrierDeps;
   readonly #cache: BoundedCache<string, Entry>;
   readonly #listeners = new Set<AppliedListener>();
+  readonly #own = new OwnWrites();
   readonly #watched = new Map<string, (value: Uint8Array) => void>();
   readonly #unsubscribe: () => void;
-  #opened: Opened | undefined;
+  #opened: OpenKeys | undefined;
   /** The keyring was changed by another node and is being read: what is decrypted meanwhile waits. */
   #reloading: Promise<void> | undefined;
   /** Changes with every applied batch: a read that began before must not fill the cache. */
@@ -103,7 +98,7 @@ export class AesGcmBarrier implements Barrier {
     const keyring = new Keyring([{ term: 1, key: random.bytes(KEY_BYTES), installedMs: clock.nowMs() }]);
     const derivation = random.bytes(KEY_BYTES);
     const ops = [
-      ...this.#keyringOps(keyring, rootKey.reveal()),
+      keyringOp(keyring, rootKey.reveal(), this.#deps.random),
       this.#sealedOp(keyring, ROOT_KEY_COPY_KEY, rootKey.reveal()),
       this.#sealedOp(keyring, DERIVATION_KEY, derivation),
       ...[...copies].map(([key, value]) => this.#sealedOp(keyring, key, value)),
@@ -134,9 +129,9 @@ export class AesGcmBarrier implements Barrier {
     stored: Uint8Array | undefined,
     derivation: Uint8Array | undefined,
     noted: Uint8Array | undefined,
-  ): Opened {
+  ): OpenKeys {
     if (!stored) throw new BarrierError('not-initialized', 'the store holds no keyring');
-    const keyring = this.#parseKeyring(rootKey, stored);
+    const keyring = openKeyring(rootKey, stored);
     try {
       if (!derivation) throw new BarrierError('corrupt', 'the store holds no derivation key');
       const derivationKey = decrypt(keyring, DERIVATION_KEY, derivation);
@@ -162,7 +157,7 @@ export class AesGcmBarrier implements Barrier {
       const { keyring, rootKey } = this.#open();
       const term = keyring.newest.term + 1;
       const next = keyring.with({ term, key: random.bytes(KEY_BYTES), installedMs: clock.nowMs() });
-      await this.#write(this.#keyringOps(next, rootKey));
+      await this.#write([keyringOp(next, rootKey, random)]);
       // It came back by the feed already where reading is synchronous.
       if (this.#open().keyring.newest.term < term) this.#useKeyring(next);
       else wipe(next.newest.key);
@@ -199,7 +194,7 @@ export class AesGcmBarrier implements Barrier {
         ...ops,
         ...[...copies].map(([key, value]) => this.#sealedOp(keyring, key, value)),
         this.#sealedOp(keyring, ROOT_KEY_COPY_KEY, next),
-        ...this.#keyringOps(keyring, next),
+        keyringOp(keyring, next, this.#deps.random),
       ]);
       const opened = this.#open();
       wipe(opened.rootKey);
@@ -286,7 +281,7 @@ export class AesGcmBarrier implements Barrier {
 
   write(batch: WriteBatch): Promise<WriteResult> {
     const { backend, encryptionsMax = ENCRYPTIONS_MAX } = this.#deps;
-    let opened: Opened;
+    let opened: OpenKeys;
     let ops: WriteOp[];
     try {
       opened = this.#open();
@@ -302,13 +297,30 @@ export class AesGcmBarrier implements Barrier {
     for (const { kind } of ops) if (kind === 'put') usage.add(1);
     const note = usage.note();
     if (note) ops.push(this.#sealedOp(keyring, KEY_USAGE_KEY, note));
+    this.#own.begin(batch.ops);
     const written = backend.write({ ops, epoch: batch.epoch });
     if (usage.used >= encryptionsMax) this.#rotateBecauseUsed();
-    if (!note) return written;
-    return written.catch((error: unknown) => {
-      usage.noteLost();
-      throw error;
-    });
+    return written.then(
+      (result) => {
+        this.#keep(this.#own.end(batch.ops, result.index));
+        return result;
+      },
+      (error: unknown) => {
+        this.#own.end(batch.ops, undefined);
+        if (note) usage.noteLost();
+        throw error;
+      },
+    );
+  }
+
+  /** What was just written is likely to be read. */
+  #keep(ops: readonly WriteOp[]): void {
+    if (this.sealed) return;
+    // From the last to the first, since the last one of a key counts; what is there was read already, perhaps parsed.
+    for (const op of ops.toReversed()) {
+      if (this.#cache.get(op.key)) continue;
+      this.#cache.set(op.key, op.kind === 'put' ? { plaintext: new Uint8Array(op.value) } : ABSENT);
+    }
   }
 
   close(): Promise<void> {
@@ -336,6 +348,7 @@ export class AesGcmBarrier implements Barrier {
 
   #applied(batch: AppliedBatch): void {
     this.#generation++;
+    this.#own.applied(batch);
     if (batch.everything) this.#cache.clear();
     else for (const key of batch.keys) this.#cache.delete(key);
     const isNewKeyring = batch.everything === true || batch.keys.includes(KEYRING_KEY);
@@ -402,11 +415,11 @@ export class AesGcmBarrier implements Barrier {
         if (!opened) return;
         if (!stored) throw new BarrierError('corrupt', 'the keyring was deleted');
         try {
-          this.#useKeyring(this.#parseKeyring(opened.rootKey, stored));
+          this.#useKeyring(openKeyring(opened.rootKey, stored));
         } catch (error) {
           if (!copy) throw error;
           const rootKey = decrypt(opened.keyring, ROOT_KEY_COPY_KEY, copy);
-          this.#useKeyring(this.#parseKeyring(rootKey, stored));
+          this.#useKeyring(openKeyring(rootKey, stored));
           wipe(opened.rootKey);
           this.#opened = { ...this.#open(), rootKey };
         }
@@ -423,25 +436,8 @@ export class AesGcmBarrier implements Barrier {
 
   // ---- small things
 
-  #parseKeyring(rootKey: Uint8Array, stored: Uint8Array): Keyring {
-    const plaintext = openEnvelope(rootKey, KEYRING_KEY, stored);
-    try {
-      return Keyring.parse(plaintext);
-    } finally {
-      wipe(plaintext);
-    }
-  }
-
-  #keyringOps(keyring: Keyring, rootKey: Uint8Array): WriteOp[] {
-    const plaintext = keyring.serialize();
-    const value = sealEnvelope(0, rootKey, KEYRING_KEY, plaintext, this.#deps.random);
-    wipe(plaintext);
-    return [{ kind: 'put', key: KEYRING_KEY, value }];
-  }
-
   #sealedOp(keyring: Keyring, key: string, plaintext: Uint8Array): WriteOp {
-    const { term, key: dataKey } = keyring.newest;
-    return { kind: 'put', key, value: sealEnvelope(term, dataKey, key, plaintext, this.#deps.random) };
+    return sealedOp(keyring, key, plaintext, this.#deps.random);
   }
 
   async #write(ops: readonly WriteOp[]): Promise<void> {
@@ -457,25 +453,8 @@ export class AesGcmBarrier implements Barrier {
     return done;
   }
 
-  #open(): Opened {
+  #open(): OpenKeys {
     if (!this.#opened) throw new BarrierError('sealed', 'Vault is sealed');
     return this.#opened;
   }
-}
-
-/** @throws BarrierError `corrupt`: what is stored is not what was written there, or was written under a lost key */
-function decrypt(keyring: Keyring, key: string, envelope: Uint8Array): Uint8Array {
-  const dataKey = keyring.key(termOf(envelope));
-  if (!dataKey) throw new BarrierError('corrupt', 'a stored value was encrypted under an unknown key');
-  try {
-    return openEnvelope(dataKey.key, key, envelope);
-  } catch (cause) {
-    throw new BarrierError('corrupt', 'a stored value was changed or moved: it does not decrypt', { cause });
-  }
-}
-
-function wipeAll({ rootKey, keyring, derivationKey }: Opened): void {
-  wipe(rootKey);
-  keyring.wipe();
-  wipe(derivationKey);
 }

@@ -5,18 +5,20 @@ import type { MaybePromise, Secret } from '@coffer/kernel';
 export interface KeyStatus {
   readonly term: number;
   readonly installTimeMs: number;
-  /** Encryptions under the newest key, estimated across the cluster. */
+  /** Encryptions under the newest key, across nodes and restarts: never too low, too high by up to 65,537 for each of these. */
   readonly encryptions: number;
 }
 
 /**
  * Encryption between the core and the physical store: values are AES-256-GCM with the storage path as additional data,
  * under a keyring whose keys have terms. It has the form of a `Backend`, in plaintext: everything above sees plaintext,
- * everything below ciphertext. Decrypted values are cached in a bounded LRU that `subscribe` invalidates.
+ * everything below ciphertext. Decrypted values are cached in a bounded LRU, filled by reads and own writes, and
+ * invalidated by what the store tells as applied.
  *
  * Envelope, one per value: term (u32, big endian) ‖ version 0x02 ‖ nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes).
  * The keyring itself is stored under `core/keyring`, encrypted by the root key; the root key under `core/seal/…`,
- * encrypted by the seal.
+ * encrypted by the seal, and once more by the keyring, so that unsealed standbys follow when it changes. A node that
+ * cannot follow seals itself. Writes to these keys (`isBarrierKey`) are refused with StorageError `conflict`.
  */
 export interface Barrier extends Backend {
   /** The value parsed, cached with the entry until it changes: nobody writes into it. */

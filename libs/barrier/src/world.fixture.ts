@@ -1,7 +1,7 @@
 import { silentLog, systemRandom } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import { InmemBackend } from '@coffer/storage';
-import type { AppliedListener, HaState, WriteOp } from '@coffer/storage';
+import type { AppliedListener, HaState, WriteBatch, WriteOp, WriteResult } from '@coffer/storage';
 import { AesGcmBarrier } from './aes-gcm-barrier.ts';
 import type { BarrierDeps } from './aes-gcm-barrier.ts';
 import { ShamirSealManager } from './shamir-seal-manager.ts';
@@ -41,6 +41,15 @@ export class WatchedBackend extends InmemBackend {
     };
     // As a store over a network has it; the class that is extended answers at once.
     return answer() as never;
+  }
+
+  /** After how many turns of the loop a write is acknowledged; it takes effect at once. */
+  acknowledgeTurns = 0;
+
+  override async write(batch: WriteBatch): Promise<WriteResult> {
+    const result = await super.write(batch);
+    for (let turn = 0; turn < this.acknowledgeTurns; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return result;
   }
 
   override subscribe(listener: AppliedListener): () => void {
