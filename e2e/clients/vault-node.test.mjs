@@ -53,7 +53,7 @@ describe('node-vault', () => {
     const { auth } = await client.tokenCreate({ policies: ['node-policy'], ttl: '1h' });
     const own = vault({ endpoint: cluster.nodes[2].url, token: auth.client_token });
     await own.tokenRenewSelf();
-    await assert.rejects(own.write('cubbyhole/a', { b: 'c' }), ({ response }) => response.statusCode === 403);
+    await assert.rejects(own.write('sys/policies/acl/other', { policy: '' }), ({ response }) => response.statusCode === 403);
     await client.tokenRevoke({ token: auth.client_token });
     await assert.rejects(own.tokenLookupSelf(), ({ response }) => response.statusCode === 403);
   });

@@ -110,7 +110,7 @@ func TestTokensAndPolicies(t *testing.T) {
 	if ttl := must(self.TokenTTL())(t); ttl <= 0 {
 		t.Fatalf("ttl %v", ttl)
 	}
-	_, err := own.Logical().Write("cubbyhole/a", map[string]any{"b": "c"})
+	_, err := own.Logical().Write("sys/policies/acl/other", map[string]any{"policy": ""})
 	var refused *vault.ResponseError
 	if !errors.As(err, &refused) || refused.StatusCode != 403 {
 		t.Fatalf("a write that the policy does not allow: %v", err)

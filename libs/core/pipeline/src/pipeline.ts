@@ -183,9 +183,11 @@ export class Pipeline {
 
   #mustForward(run: Run): boolean {
     if (this.#node.ha().role === 'active') return false;
+    // What is not mounted here may be mounted already where writes are ordered: this node hears of it in a moment.
+    if (!run.declared || run.route?.mount.unavailable !== undefined) return true;
     // A wrapped answer is written down, whatever the operation.
-    if (run.request.wrapTtlSeconds !== undefined && run.declared && run.declared.runs !== 'local') return true;
-    return runsWhere(run.declared?.runs, run.request.operation) === 'active' && run.declared !== undefined;
+    if (run.request.wrapTtlSeconds !== undefined && run.declared.runs !== 'local') return true;
+    return runsWhere(run.declared.runs, run.request.operation) === 'active';
   }
 
   #mayBeStale(run: Run): boolean {
