@@ -1,34 +1,60 @@
-const UNIT_SECONDS: Readonly<Record<string, number>> = {
-  ns: 1e-9,
-  us: 1e-6,
-  µs: 1e-6,
-  μs: 1e-6,
-  ms: 1e-3,
-  s: 1,
-  m: 60,
-  h: 3600,
-  d: 86_400,
+const UNIT_NANOSECONDS: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1000n,
+  µs: 1000n,
+  μs: 1000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+  d: 86_400_000_000_000n,
 };
+const NANOSECONDS_PER_SECOND = 1_000_000_000n;
+/** Go counts nanoseconds in 64 bits: 292 years. */
+const NANOSECONDS_MAX = 2n ** 63n - 1n;
+/** More digits than these cannot be in range, or do not count. */
+const DIGITS_MAX = 19;
 
 /**
- * Reads a duration as Vault does: Go's form ("1h30m", "1.5h", "-5m"), days ("30d"), or whole seconds ("3600").
- * Fractions of a second are dropped. "" is 0.
+ * Reads a duration as Vault does (`ParseDurationSecond` of hashicorp/go-secure-stdlib): Go's form ("1h30m", "1.5h",
+ * "-5m"), whole days alone ("30d"), or whole seconds ("3600"). Fractions of a second are dropped. "" is 0.
  *
- * @returns seconds, or undefined if the text is no duration
+ * @returns seconds, or undefined if the text is no duration or is longer than 292 years
  */
 export function parseDurationSeconds(text: string): number | undefined {
-  const trimmed = text.trim();
-  if (trimmed === '') return 0;
-  if (/^[+-]?\d+$/.test(trimmed)) return Number(trimmed);
-  const [, sign = '', rest = ''] =
-    /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d))+)$/.exec(trimmed) ?? [];
-  if (rest === '') return undefined;
-  let seconds = 0;
-  for (const [, number = '', unit = ''] of rest.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/g)) {
-    seconds += Number(number) * (UNIT_SECONDS[unit] ?? 0);
+  if (text === '') return 0;
+  const [, sign = '', rest = ''] = /^([+-]?)(.+)$/s.exec(text) ?? [];
+  const nanoseconds = /^\d+d?$/.test(rest) ? wholeNumber(rest) : goDuration(rest);
+  if (nanoseconds === undefined || nanoseconds > NANOSECONDS_MAX) return undefined;
+  const seconds = Number(nanoseconds / NANOSECONDS_PER_SECOND);
+  return sign === '-' && seconds !== 0 ? -seconds : seconds;
+}
+
+/** Seconds, or days if a "d" follows. */
+function wholeNumber(text: string): bigint | undefined {
+  const unit = text.endsWith('d') ? 'd' : 's';
+  return part(text.replace('d', ''), '', unit);
+}
+
+function goDuration(text: string): bigint | undefined {
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(text)) return undefined;
+  let sum = 0n;
+  for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(/(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g)) {
+    const nanoseconds = part(whole, fraction, unit);
+    if (nanoseconds === undefined) return undefined;
+    sum += nanoseconds;
   }
-  const whole = Math.trunc(seconds + 1e-9);
-  return sign === '-' ? -whole : whole;
+  return sum;
+}
+
+/** @returns nanoseconds, or undefined where so many digits cannot be in range */
+function part(whole: string, fraction: string, unit: string): bigint | undefined {
+  const digits = whole.replace(/^0+/, '');
+  if (digits.length > DIGITS_MAX) return undefined;
+  const unitNanoseconds = UNIT_NANOSECONDS[unit] ?? 0n;
+  const counted = fraction.slice(0, DIGITS_MAX);
+  const small = (BigInt(`0${counted}`) * unitNanoseconds) / 10n ** BigInt(counted.length);
+  return BigInt(`0${digits}`) * unitNanoseconds + small;
 }
 
 /** Writes whole seconds as Go prints durations: 5400 → "1h30m0s", 0 → "0s". */
