@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import { whenReady } from '@coffer/kernel';
-import type { Clock, Log, MaybePromise, Random, Secret, Startable } from '@coffer/kernel';
+import { Secret, whenReady } from '@coffer/kernel';
+import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { AesGcmBarrier, ShamirSealManager, encryptFor } from '@coffer/barrier';
 import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
 import type { PluginSource, Router } from '@coffer/core-api';
@@ -8,12 +8,13 @@ import { OffLoopPool } from '@coffer/core-mounts';
 import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
-import { systemEngine } from '@coffer/core-system';
+import { GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
 import type { HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
 import type { EngineType } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterMember } from './cluster-member.ts';
+import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
 import { inOrder, makeServices } from './services.ts';
 import type { NodeServices } from './services.ts';
@@ -33,9 +34,12 @@ export interface NodeParts {
   readonly clusterName: string | undefined;
   readonly systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number };
   readonly cacheBytesMax: number;
+  readonly rawStorageEndpoint: boolean;
   readonly sanitizedConfig: Readonly<Record<string, unknown>>;
   readonly logLevels: Pick<NodeOperations, 'logLevels' | 'setLogLevel' | 'resetLogLevel'>;
   readonly reload: (subsystem: string) => Promise<boolean>;
+  /** By request id, as `sys/in-flight-req` shows them. */
+  readonly requestsInFlight: () => Readonly<Record<string, unknown>>;
 }
 
 /** Where a cluster's id and name are kept, encrypted like everything else. */
@@ -63,6 +67,9 @@ export class CofferNode implements NodeOperations, NodeStatus {
   readonly #parts: NodeParts;
   readonly #barrier: AesGcmBarrier;
   readonly #seal: ShamirSealManager;
+  /** Attempts are the active node's alone, and end with its leadership. */
+  #rekey: Rekey | undefined;
+  #generateRoot: GenerateRoot | undefined;
   readonly #offLoop = new OffLoopPool(2);
   readonly #systemEngine: EngineType;
   readonly #haWaiters = new Set<() => void>();
@@ -80,7 +87,13 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#barrier = new AesGcmBarrier({ backend, ha, clock, random, log: log.named('barrier'), cacheBytesMax });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
     this.#systemEngine = systemEngine(
-      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.cluster),
+      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.cluster, {
+        plugins: parts.plugins,
+        random,
+        rawStorageEndpoint: parts.rawStorageEndpoint,
+        unauthenticatedKeyEndpoints: false,
+      }),
+      { barrier: () => this.#barrier, version: VERSION, buildDate: BUILD_DATE },
     ) as EngineType;
     const router = new MountRouter();
     router.add(sealedSystemMount(this.#systemEngine));
@@ -137,6 +150,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     const state = this.#parts.ha.state();
     if (!services) return;
     if (state.role !== 'active') {
+      this.#dropAttempts();
       services.leases.deactivate();
       services.tokens.deactivate();
       services.mounts.deactivate();
@@ -183,6 +197,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     const services = this.#services;
     this.#services = undefined;
     this.#activeEpoch = undefined;
+    this.#dropAttempts();
     for (const part of this.#started.splice(0)) await part.stop();
     services?.policies.close();
     services?.transactor.close();
@@ -287,6 +302,30 @@ export class CofferNode implements NodeOperations, NodeStatus {
     return this.#parts.ha.stepDown();
   }
 
+  rekey(): Rekey {
+    return (this.#rekey ??= new Rekey(this.#seal, this.#parts.random));
+  }
+
+  generateRoot(): GenerateRoot {
+    return (this.#generateRoot ??= new GenerateRoot({
+      seal: this.#seal,
+      random: this.#parts.random,
+      createRootToken: async (id) => {
+        const { transactor, tokens } = this.#unsealed();
+        await transactor.run((tx) => tokens.createRoot(tx, id));
+      },
+      revokeRootToken: async (id) => {
+        const { tokens } = this.#unsealed();
+        await tokens.revokeTree(tokens.saltedIdOf(new Secret(id)));
+      },
+    }));
+  }
+
+  #dropAttempts(): void {
+    this.#rekey = undefined;
+    this.#generateRoot = undefined;
+  }
+
   leader(): LeaderStatus {
     const { ha } = this.#parts;
     const state = ha.state();
@@ -339,11 +378,16 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   requestsInFlight(): Readonly<Record<string, unknown>> {
-    return {};
+    return this.#parts.requestsInFlight();
   }
 
   metrics(format: 'prometheus' | 'json'): string {
-    return format === 'json' ? '{}' : '';
+    const gauges = nodeGauges({
+      unsealed: this.#services !== undefined,
+      active: this.#services !== undefined && this.ha().role === 'active',
+      inFlight: Object.keys(this.requestsInFlight()).length,
+    });
+    return format === 'json' ? asMetricsJson(gauges, this.#parts.clock.nowMs()) : asPrometheus(gauges);
   }
 
   /** SIGHUP. */

@@ -50,7 +50,7 @@ export function systemPaths(
   services: () => NodeServices,
   systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number },
   raft: RaftOperations | undefined,
-  parts?: SystemParts,
+  parts: SystemParts,
 ): readonly PathDeclaration<unknown>[] {
   const mounts = (): NodeServices['mounts'] => services().mounts;
   const mountDeps = { mounts, version: node.version, systemTtl };
@@ -76,7 +76,7 @@ export function systemPaths(
     ...uiHeaderPaths,
     ...openApiPaths(readers),
     ...internalUiPaths({ mounts, ...readers }),
-    ...(parts ? partPaths(node, parts) : []),
+    ...partPaths(node, parts),
     ...policyPaths(() => services().policies),
     ...capabilityPaths({ tokens: () => services().tokens, policies: () => services().policies }),
     ...leasePaths(() => services().leases),

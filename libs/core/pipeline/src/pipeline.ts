@@ -56,6 +56,7 @@ export class Pipeline {
   readonly #forwarder: RequestForwarder;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #inFlight = new Map<Request, number>();
 
   constructor(deps: PipelineDeps) {
     this.#node = deps.node;
@@ -66,17 +67,35 @@ export class Pipeline {
 
   /** Never rejects: every failure is an answer. */
   handle(request: Request): MaybePromise<Rendered> {
+    this.#inFlight.set(request, this.#clock.nowMs());
     let outcome: MaybePromise<Outcome>;
     try {
       outcome = this.#attempt(request);
     } catch (error) {
-      return this.#again(request, error);
+      return this.#finish(request, this.#again(request, error));
     }
-    if (!isPromise(outcome)) return render(request, outcome);
-    return outcome.then(
-      (done) => render(request, done),
-      (error: unknown) => this.#again(request, error),
-    );
+    if (isPromise(outcome)) {
+      const rendered = outcome.then(
+        (done) => render(request, done),
+        (error: unknown) => this.#again(request, error),
+      );
+      return this.#finish(request, rendered);
+    }
+    this.#inFlight.delete(request);
+    return render(request, outcome);
+  }
+
+  async #finish(request: Request, rendered: Promise<Rendered>): Promise<Rendered> {
+    try {
+      return await rendered;
+    } finally {
+      this.#inFlight.delete(request);
+    }
+  }
+
+  /** The requests of this node's own clients that are not answered yet, with when they came (ms since the epoch). */
+  requestsInFlight(): ReadonlyMap<Request, number> {
+    return this.#inFlight;
   }
 
   /**
@@ -227,7 +246,10 @@ export class Pipeline {
   #serveAudited(run: Run, services: CoreServices): MaybePromise<Outcome> {
     const audited = auditRequest(run, services);
     return whenReady(audited, () => {
-      const outcome = run.path?.login && run.request.operation !== 'help' ? this.#serveLogin(run, services) : this.#served(run, services);
+      const outcome =
+        run.path?.login && run.request.operation !== 'help'
+          ? this.#serveLogin(run, services)
+          : this.#served(run, services);
       if (!services.audit.enabled) return outcome;
       return this.#auditOutcome(run, services, outcome);
     });
