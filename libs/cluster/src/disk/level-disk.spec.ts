@@ -69,13 +69,13 @@ describe('state', () => {
   });
 
   it('is readable while the batch that takes it along is being written, and what is newer wins', async () => {
-    put('a', 'b');
+    put('a', 'b', 'c');
     const writing = disk.commit({ entries: entries(1, 3) });
     disk.apply(2, 1, [
       { kind: 'put', key: 'a', value: value('newer') },
       { kind: 'delete', key: 'b' },
     ]);
-    expect([text(disk.get('a')), disk.get('b')]).toEqual(['newer', undefined]);
+    expect([text(disk.get('a')), disk.get('b'), text(disk.get('c'))]).toEqual(['newer', undefined, 'of c']);
     await writing;
     expect([text(disk.get('a')), disk.get('b')]).toEqual(['newer', undefined]);
     await disk.commit({ entries: [] });
@@ -253,6 +253,17 @@ describe('replacing the state', () => {
     await disk.stage([['other', value('B')]]);
     await disk.install(snapshot, NO_MEMBERS, undefined);
     expect(await disk.keys({ from: '', to: 'zzz' })).toEqual(['other']);
+  });
+
+  it('gives the space of a former attempt back at the start', async () => {
+    await disk.beginStaging();
+    await disk.stage([['leftover', value('A')]]);
+    await reopen();
+    await disk.close();
+    const raw = new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: 'view' });
+    const keys = await raw.keys().all();
+    await raw.close();
+    expect(keys.filter((key) => key.includes('leftover'))).toEqual([]);
   });
 
   it('can be done again and again', async () => {
