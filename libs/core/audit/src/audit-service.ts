@@ -203,8 +203,9 @@ export class AuditService implements AuditBroker, Startable {
     const records = (await Promise.all(keys.map((key) => backend.getParsed(key, parseDevice)))).filter(
       (record) => record !== undefined,
     );
-    const wanted = new Set(records.map((record) => record.path));
-    for (const path of [...this.#devices.keys()]) if (!wanted.has(path)) await this.#close(path);
+    const wanted = new Map(records.map((record) => [record.path, record.salt]));
+    // A device disabled and enabled again between two looks has another salt.
+    for (const [path, { record }] of [...this.#devices]) if (wanted.get(path) !== record.salt) await this.#close(path);
     for (const record of records) {
       if (this.#devices.has(record.path)) continue;
       try {

@@ -8,11 +8,17 @@ import type { Run } from '../run.ts';
 
 function eventOf(run: Run): AuditEvent {
   const mount = run.route?.mount.entry;
+  // A secret field is hashed, whatever the mount is tuned to.
+  const fields = run.path?.fields;
+  const isShown = (key: string): boolean => !(fields && Object.hasOwn(fields, key) && fields[key]?.secret);
   return {
     request: run.request,
     operation: run.operation,
-    publicRequestKeys: [...(run.path?.auditPublicFields ?? []), ...(mount?.tuning.auditNonHmacRequestKeys ?? [])],
-    publicResponseKeys: [...(mount?.tuning.auditNonHmacResponseKeys ?? [])],
+    publicRequestKeys: [
+      ...(run.path?.auditPublicFields ?? []),
+      ...(mount?.tuning.auditNonHmacRequestKeys ?? []),
+    ].filter(isShown),
+    publicResponseKeys: (mount?.tuning.auditNonHmacResponseKeys ?? []).filter(isShown),
     atMs: run.nowMs,
     ...(mount ? { mount } : {}),
     ...(run.token ? { token: run.token } : {}),
