@@ -58,7 +58,7 @@ export class LogLevels {
   }
 }
 
-/** Writes structured lines. */
+/** Writes structured lines. The nameless logger is the root of all names. */
 export class LineLog implements Log {
   readonly #name: string;
   readonly #context: {
@@ -74,7 +74,7 @@ export class LineLog implements Log {
   ) {
     this.#name = name;
     this.#context = context;
-    context.levels.know(name);
+    if (name !== '') context.levels.know(name);
   }
 
   trace(message: string, fields?: LogFields): void {
@@ -98,7 +98,7 @@ export class LineLog implements Log {
   }
 
   named(name: string): Log {
-    return new LineLog(`${this.#name}.${name}`, this.#context);
+    return new LineLog(this.#name === '' ? name : `${this.#name}.${name}`, this.#context);
   }
 
   #write(level: LogLevel, message: string, fields: LogFields = {}): void {
@@ -109,7 +109,7 @@ export class LineLog implements Log {
       const line = {
         '@level': level,
         '@message': message,
-        '@module': this.#name,
+        ...(this.#name === '' ? {} : { '@module': this.#name }),
         '@timestamp': time,
         ...plain(fields),
       };
@@ -120,7 +120,7 @@ export class LineLog implements Log {
       ([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`,
     );
     sink(
-      `${time} [${level.toUpperCase()}]${level.length === 4 ? ' ' : ''} ${this.#name}: ${message}${pairs.length > 0 ? `:${pairs.join('')}` : ''}\n`,
+      `${time} [${level.toUpperCase()}]${level.length === 4 ? ' ' : ''} ${this.#name === '' ? '' : `${this.#name}: `}${message}${pairs.length > 0 ? `:${pairs.join('')}` : ''}\n`,
     );
   }
 }

@@ -243,7 +243,9 @@ export class CofferNode implements NodeOperations, NodeStatus {
     await this.#startServices();
     const services = this.#unsealed();
     const rootToken = (
-      await services.transactor.run((tx) => services.tokens.createRoot(tx, developmentToken))
+      await services.transactor.run((tx) =>
+        services.tokens.createRoot(tx, developmentToken, developmentToken === undefined ? 'root' : 'create'),
+      )
     ).token.reveal();
     if (developmentToken === undefined) await this.#sealNow();
     const shown =

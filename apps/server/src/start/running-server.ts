@@ -46,7 +46,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
   const clock = systemClock;
   const random = systemRandom;
   const levels = new LogLevels(settings.logLevel);
-  const log = new LineLog('coffer', { levels, clock, format: settings.logFormat, sink: write });
+  const log = new LineLog('', { levels, clock, format: settings.logFormat, sink: write });
   const store = await openStore(settings, clock, random, log);
   const app = await NestFactory.create<NestExpressApplication>(AppModule, new ExpressAdapter(), {
     logger: false,

@@ -68,6 +68,9 @@ export interface CreatedToken {
   readonly entry: TokenEntry;
 }
 
+/** What a root token's path and name say of where it is from: initialisation (the default), or a request like others. */
+export type RootOrigin = 'root' | 'create';
+
 /** Service tokens live in the store; batch tokens carry themselves, encrypted. */
 export interface TokenStore {
   /** One look-up by salted id, cached. Undefined for unknown, ended or revoked tokens. Judges no use limit. */
@@ -95,5 +98,5 @@ export interface TokenStore {
   /** Revokes only this one; its children become orphans. */
   revokeOrphan(saltedId: string): Promise<void>;
   /** The first root token; written into the batch of the initialisation. */
-  createRoot(tx: Transaction, id?: string): CreatedToken;
+  createRoot(tx: Transaction, id?: string, origin?: RootOrigin): CreatedToken;
 }

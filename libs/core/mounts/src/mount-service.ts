@@ -171,8 +171,11 @@ export class MountService implements Mounts, Startable {
         description: more.description ?? current.description,
         options: more.options ? { ...current.options, ...more.options } : current.options,
       };
+      const typeBefore = this.#running.get(entry.uuid)?.live.type;
       await this.#store(next);
-      await this.#bring(next);
+      const live = await this.#bring(next);
+      // Other options can make it another engine (a KV store of the other version), which brings the data over.
+      if (live.type !== typeBefore) await this.#startEngine(live);
       return next;
     });
   }

@@ -30,12 +30,15 @@ export function tuningData(entry: MountEntry): Record<string, unknown> {
   };
 }
 
+/** Types that no plugin provides: they are part of the core. */
+const SINGLETONS: ReadonlySet<string> = new Set(['cubbyhole', 'identity', 'system', 'token']);
+
 /** A mount as `sys/mounts` and `sys/auth` list it. */
 export function mountData(entry: MountEntry, version: string): Record<string, unknown> {
   return {
     accessor: entry.accessor,
     config: tuningData(entry),
-    deprecation_status: 'supported',
+    deprecation_status: SINGLETONS.has(entry.type) ? '' : 'supported',
     description: entry.description,
     external_entropy_access: entry.externalEntropyAccess,
     local: entry.local,

@@ -1,6 +1,15 @@
 import { assert, isPromise, Secret, whenReady } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
-import type { CreatedToken, Identity, LeaseManager, NewToken, Router, TokenEntry, TokenStore } from '@coffer/core-api';
+import type {
+  CreatedToken,
+  Identity,
+  LeaseManager,
+  NewToken,
+  RootOrigin,
+  Router,
+  TokenEntry,
+  TokenStore,
+} from '@coffer/core-api';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { LoginAuth, TokenAuth } from '@coffer/sdk';
 import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
@@ -223,14 +232,14 @@ export class TokenService implements TokenStore, Startable {
     return this.#revocations.revoke(saltedId, 'orphaned');
   }
 
-  createRoot(tx: Transaction, id?: string): CreatedToken {
+  createRoot(tx: Transaction, id?: string, origin: RootOrigin = 'root'): CreatedToken {
     return this.create(tx, {
       namespace: ROOT_NAMESPACE,
       ...(id === undefined ? {} : { id }),
       policies: ['root'],
-      path: 'auth/token/root',
+      path: `auth/token/${origin}`,
       metadata: null,
-      displayName: 'root',
+      displayName: origin === 'root' ? 'root' : 'token',
       type: 'service',
       ttlSeconds: 0,
       explicitMaxTtlSeconds: 0,
