@@ -10,7 +10,7 @@ import {
   type WriteOp,
   type WriteResult,
 } from '@coffer/storage';
-import type { CreateRaft, Entry, LogIndex, MembershipStep, Message, PeerId } from 'raft-ts';
+import type { CreateRaft, Entry, LogIndex, MembershipStep, PeerId } from 'raft-ts';
 import type {
   ClusterConfig,
   ClusterTls,
@@ -27,9 +27,11 @@ import { LevelDisk } from '../disk/level-disk.ts';
 import type { Member, Members } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import { refuseKeys } from './batch-rules.ts';
+import { ClusterLinks } from './cluster-links.ts';
 import { Conditions } from './conditions.ts';
 import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
+import { nodeHealth, nodeStatus } from './node-figures.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { RaftDriver, type CommitFigures, type DriverHooks, type Standing } from './raft-driver.ts';
 import { ReadRounds } from './read-rounds.ts';
@@ -74,19 +76,17 @@ export class RaftBackend implements RaftNode {
   readonly #figures: CommitFigures = { groups: 0, entries: 0, msTotal: 0, msMax: 0, snapshotsInstalled: 0 };
   readonly #appliedListeners = new Set<AppliedListener>();
   readonly #role: HaRole;
+  readonly #links: ClusterLinks;
   readonly #conditions: Conditions;
   #disk: LevelDisk | undefined;
   #driver: RaftDriver | undefined;
   #snapshots: SnapshotExchange | undefined;
   /** Leads, and is the only voter: its own state is the newest there is. */
   #alone = false;
-  #transportOpen = false;
   #failure: StorageError | undefined;
   #removed = false;
   #joining = false;
   #stuck = false;
-  /** Where the members live before the list has arrived. */
-  #firstPeers: readonly NumberedPeer[] = [];
 
   constructor(parts: RaftNodeParts) {
     const { config, clock, log, transport } = parts;
@@ -96,6 +96,7 @@ export class RaftBackend implements RaftNode {
     this.self = { nodeId: config.nodeId, apiAddress: config.apiAddress, clusterAddress: config.clusterAddress };
     this.forward = transport.forward;
     this.#role = new HaRole(clock, log);
+    this.#links = new ClusterLinks(transport, this.self);
     this.#conditions = new Conditions(() => this.#failure ?? this.#driver === undefined);
     this.#reads = new ReadRounds({
       ask: (request) => this.#driver?.act(() => this.#driver?.raft.readIndex(request)),
@@ -232,7 +233,7 @@ export class RaftBackend implements RaftNode {
   async connect(tls: ClusterTls, signal?: AbortSignal): Promise<void> {
     const { identity } = this.#opened();
     if (identity === undefined) throw new StorageError('conflict', 'this node belongs to no cluster yet');
-    await this.#openTransport(identity.clusterId, tls);
+    await this.#links.open(identity, this.#opened().members, tls);
     if (this.#driver === undefined) this.#run();
     await this.#conditions.until(() => this.#driver?.standing.leader !== 0 && this.#settled(), signal);
   }
@@ -249,8 +250,7 @@ export class RaftBackend implements RaftNode {
       this.#reads.abandon(noLeader);
       this.#conditions.notice();
     }
-    if (this.#transportOpen) await this.#parts.transport.close();
-    this.#transportOpen = false;
+    await this.#links.close();
   }
 
   async join(grant: JoinGrant, signal: AbortSignal): Promise<void> {
@@ -275,8 +275,8 @@ export class RaftBackend implements RaftNode {
       await this.disconnect();
       await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: peerId });
     }
-    this.#firstPeers = peers;
-    await this.#openTransport(clusterId, tls);
+    this.#links.introduce(peers);
+    await this.#links.open({ nodeId: this.self.nodeId, clusterId, peer: peerId }, disk.members, tls);
     if (this.#driver === undefined) this.#run();
     const own = (): Member | undefined => disk.members.list.find((member) => member.peer === peerId);
     await this.#conditions.until(() => own() !== undefined, signal);
@@ -324,36 +324,17 @@ export class RaftBackend implements RaftNode {
   }
 
   health(): RaftHealth {
-    const diskWriteMs = this.#driver?.writeMs() ?? 0;
-    const failure = this.#failure;
-    return {
-      disk: failure !== undefined ? 'failed' : this.#stuck ? 'stuck' : 'ok',
-      ...(failure === undefined ? {} : { diskError: describe(failure) }),
-      diskWriteMs,
-      running: this.#driver !== undefined,
-      leaderKnown: this.#driver !== undefined && this.#driver.standing.leader !== 0,
-      removed: this.#removed,
-    };
+    return nodeHealth({ driver: this.#driver, failure: this.#failure, stuck: this.#stuck, removed: this.#removed });
   }
 
   status(): RaftNodeStatus {
-    const log = this.#disk?.log;
-    const raft = this.#driver?.raft.status();
-    return {
-      ...(raft === undefined ? {} : { raft }),
-      appliedIndex: this.appliedIndex(),
-      logFirstIndex: log?.firstIndex() ?? 0,
-      logLastIndex: log?.lastIndex() ?? 0,
-      logBytes: log?.bytes ?? 0,
-      commitGroups: this.#figures.groups,
-      commitEntries: this.#figures.entries,
-      commitMsTotal: this.#figures.msTotal,
-      commitMsMax: this.#figures.msMax,
+    return nodeStatus({
+      disk: this.#disk,
+      driver: this.#driver,
+      figures: this.#figures,
+      writes: this.#writes,
       snapshotsSent: this.#snapshots?.sent ?? 0,
-      snapshotsInstalled: this.#figures.snapshotsInstalled,
-      queuedWrites: this.#writes.queued,
-      pendingWrites: this.#writes.waiting,
-    };
+    });
   }
 
   // ---- running ----
@@ -383,7 +364,7 @@ export class RaftBackend implements RaftNode {
     const { peer: self, clusterId } = identity;
     this.#snapshots = new SnapshotExchange({ disk, driver, transport, log, self, clusterId });
     this.#removed = false;
-    this.#setPeers();
+    this.#links.tell(this.#selfPeer(), this.#opened().members);
     driver.start(this.#timing.tickMs, () => this.#tick());
     if (isOnly(disk.members, self)) driver.act(() => raft.campaign());
   }
@@ -396,7 +377,7 @@ export class RaftBackend implements RaftNode {
       members: () => this.#membersChanged(),
       replaced: (index) => this.#replaced(index),
       readState: (state) => this.#reads.answer(state),
-      send: (messages) => this.#send(messages),
+      send: (messages) => this.#links.send(messages),
       sendSnapshot: (to) => this.#snapshots?.send(to),
       failed: (error) => this.#failed(error),
     };
@@ -474,7 +455,7 @@ export class RaftBackend implements RaftNode {
     const removed = ![...voters, ...votersOutgoing, ...learners].includes(self);
     if (removed && !this.#removed) this.#log.warn('this node was removed from the cluster');
     this.#removed = removed;
-    this.#setPeers();
+    this.#links.tell(this.#selfPeer(), this.#opened().members);
     if (this.#role.state.role === 'standby') this.#becomeStandby(this.#leaderAddress());
   }
 
@@ -506,33 +487,9 @@ export class RaftBackend implements RaftNode {
       if (!this.#alone) this.#becomeStandby(undefined);
     } else {
       this.#log.warn('the disk works again');
-      const { role, term } = driver.standing;
+      const { role, term } = driver.raft.status();
       if (role === 'leader' && this.#opened().appliedTerm === term) this.#becomeActive(term);
     }
-  }
-
-  #send(messages: readonly Message[]): void {
-    if (this.#transportOpen && messages.length > 0) this.#parts.transport.send(messages);
-  }
-
-  async #openTransport(clusterId: string, tls: ClusterTls): Promise<void> {
-    if (this.#transportOpen) return;
-    this.#setPeers();
-    await this.#parts.transport.open({ nodeId: this.self.nodeId, clusterId, tls });
-    this.#transportOpen = true;
-  }
-
-  #setPeers(): void {
-    const self = this.#selfPeer();
-    const addresses = new Map<PeerId, NodeAddress>();
-    const { list } = this.#opened().members;
-    const known = list.length > 0 ? list : this.#firstPeers.map((peer) => ({ ...peer, peer: peer.peerId }));
-    for (const { peer, nodeId, apiAddress, clusterAddress } of known) {
-      addresses.set(peer, { nodeId, apiAddress, clusterAddress });
-    }
-    // The transport wants to know its own number, too: it says who a snapshot is from.
-    if (self !== 0) addresses.set(self, this.self);
-    this.#parts.transport.setPeers(addresses);
   }
 
   // ---- members ----
@@ -607,9 +564,4 @@ export class RaftBackend implements RaftNode {
 function isOnly(members: Members, self: PeerId): boolean {
   const { voters, votersOutgoing } = members.membership;
   return voters.length === 1 && voters[0] === self && votersOutgoing.length === 0;
-}
-
-function describe(error: StorageError): string {
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
 }
