@@ -49,6 +49,9 @@ export class FileDevice implements AuditDevice {
   #waiting: Waiting[] = [];
   #writing = false;
   #writes = 0;
+  /** A write failed: half a line may be in the file, and the next begins on a line of its own. */
+  #torn = false;
+  #reopening: Promise<void> | undefined;
   #flushed: Promise<void> = Promise.resolve();
 
   private constructor(options: FileDeviceOptions, log: Log) {
@@ -62,7 +65,7 @@ export class FileDevice implements AuditDevice {
     try {
       await device.#openFile();
     } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+      const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown';
       throw badRequest(`sanity check failed; unable to open "${options.path}" for writing: ${code}`);
     }
     return device;
@@ -110,7 +113,13 @@ export class FileDevice implements AuditDevice {
     }
     if (!this.#file || (++this.#writes % WRITES_PER_CHECK === 0 && (await this.#wasMoved()))) await this.reopen();
     if (!this.#file) throw new Error('the audit file is not open');
-    await this.#file.appendFile(text);
+    try {
+      await this.#file.appendFile(this.#torn ? `\n${text}` : text);
+      this.#torn = false;
+    } catch (error) {
+      this.#torn = true;
+      throw error;
+    }
   }
 
   async #wasMoved(): Promise<boolean> {
@@ -122,7 +131,15 @@ export class FileDevice implements AuditDevice {
     }
   }
 
-  async reopen(): Promise<void> {
+  /** One at a time: a signal may come while a write opens the file anew, and no handle may be lost. */
+  reopen(): Promise<void> {
+    this.#reopening ??= this.#openAnew().finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #openAnew(): Promise<void> {
     const before = this.#file;
     this.#file = undefined;
     await before?.close();
