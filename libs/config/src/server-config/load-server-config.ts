@@ -1,12 +1,13 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../hcl/ast.ts';
-import type { HclItem, HclObject } from '../hcl/ast.ts';
-import { parseHcl, parseHclOrJson, parseJsonConfig } from '../hcl/parser.ts';
+import type { HclObject } from '../hcl/ast.ts';
+import { parseHclOrJson } from '../hcl/parser.ts';
+import { TOP_NOT_IN_EFFECT } from './known-members.ts';
 import { optional, readListener } from './read-listener.ts';
 import { readStorage } from './read-storage.ts';
 import { BlockReader } from './reader.ts';
-import type { ConfigNote } from './reader.ts';
+import type { Block, ConfigNote } from './reader.ts';
 import type { ListenerConfig, ServerConfig, StorageConfig } from './server-config.ts';
 
 /** A file and what it says. */
@@ -16,8 +17,9 @@ interface ParsedFile {
 }
 
 /**
- * Loads files, and of folders all their `.hcl` and `.json` files in the order of their names. Later ones win; listeners
- * add up.
+ * Loads files, and of folders all their `.hcl` and `.json` files in the order of their names. They are added up as Vault
+ * does it: later texts and storage win, of lease TTLs the longest, a switch is on if any file turns it on, listeners add
+ * up. What a file holds, HCL or JSON, is seen by its first character and not by its name.
  *
  * @throws ConfigError with file, line, column and what was expected
  */
@@ -41,129 +43,120 @@ function filesOf(path: string): readonly string[] {
     throw new ConfigError(path, undefined, `cannot be read: ${codeOf(error)}`);
   }
   if (!isFolder) return [path];
-  return readdirSync(path)
-    .filter((name) => /\.(hcl|json)$/.test(name))
-    .sort()
-    .map((name) => join(path, name));
+  try {
+    return readdirSync(path)
+      .filter((name) => /\.(hcl|json)$/.test(name) && !name.startsWith('.#'))
+      .sort()
+      .map((name) => join(path, name))
+      .filter((name) => !statSync(name).isDirectory());
+  } catch (error) {
+    throw new ConfigError(path, undefined, `cannot be read: ${codeOf(error)}`);
+  }
 }
 
 function parseFile(name: string): ParsedFile {
   let text: string;
   try {
-    text = readFileSync(name, 'utf8');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(name));
   } catch (error) {
     throw new ConfigError(name, undefined, `cannot be read: ${codeOf(error)}`);
   }
-  const body = name.endsWith('.json')
-    ? parseJsonConfig(text, name)
-    : name.endsWith('.hcl')
-      ? parseHcl(text, name)
-      : parseHclOrJson(text, name);
-  return { name, body };
+  return { name, body: parseHclOrJson(text, name) };
 }
 
 const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error';
 
-/** Known, and doing nothing yet. */
-const LATER = [
-  'seal',
-  'ha_storage',
-  'telemetry',
-  'entropy',
-  'service_registration',
-  'audit',
-  'license_path',
-  'disable_mlock',
-  'disable_performance_standby',
-  'disable_sealwrap',
-  'disable_clustering',
-  'disable_indexing',
-  'disable_sentinel_trace',
-  'plugin_directory',
-  'plugin_tmpdir',
-  'plugin_file_uid',
-  'plugin_file_permissions',
-  'introspection_endpoint',
-  'enable_response_header_hostname',
-  'enable_response_header_raft_node_id',
-  'user_lockout',
-  'experiments',
-  'imprecise_lease_role_tracking',
-  'reporting',
-  'log_requests_level',
-  'log_file',
-  'log_rotate_duration',
-  'log_rotate_bytes',
-  'log_rotate_max_files',
-  'detect_deadlocks',
-  'administrative_namespace_path',
-  'request_limiter',
-  'enable_ui',
-  'allow_audit_log_prefixing',
-  'unsafe_allow_api_audit_creation',
-  'unsafe_cross_namespace_identity',
-  'initialize',
-  'plugin',
-  'cache_size',
-];
+type TopLevel = Omit<ServerConfig, 'storage' | 'listeners' | 'notes'>;
 
 function combine(files: readonly ParsedFile[]): ServerConfig {
   const notes: ConfigNote[] = [];
   const listeners: ListenerConfig[] = [];
   let storage: StorageConfig | undefined;
-  let config: Omit<ServerConfig, 'storage' | 'listeners' | 'notes'> = {
-    ui: false,
-    cacheDisabled: false,
-    rawStorageEndpoint: false,
-  };
+  let top: TopLevel = { ui: false, cacheDisabled: false, rawStorageEndpoint: false };
   for (const { name, body } of files) {
     const reader = new BlockReader(name, body);
-    // `backend` is the older name. Vault's container sets both: then the newer one counts.
-    const kind = reader.has('storage') ? 'storage' : 'backend';
-    const found = chosenStorage(reader.blocks(kind), name);
+    const found = storageBlock(reader);
     if (found) {
       const read = readStorage(name, found.type, found.body, found.at);
       storage = read.storage;
       notes.push(...read.notes);
-      if (kind === 'storage') notes.push(...reader.notInEffect('backend'));
     }
-    for (const block of reader.blocks('listener')) {
+    for (const block of reader.typedBlocks('listener')) {
       const read = readListener(name, block.type, block.body, block.at);
       listeners.push(read.listener);
       notes.push(...read.notes);
     }
-    config = { ...config, ...readTop(reader) };
-    notes.push(...reader.notInEffect(...LATER), ...reader.rest());
+    top = merge(top, readTop(reader));
+    notes.push(...reader.notInEffect(TOP_NOT_IN_EFFECT));
+    // Memory is never locked here: only the wish to do it has no effect.
+    if (reader.bool('disable_mlock') === false) notes.push(...reader.notInEffect({ disable_mlock: 'bool' }));
+    if (reader.has('storage')) notes.push(...reader.notInEffect({ backend: 'block' }));
+    notes.push(...reader.rest());
   }
   const file = files[0]?.name ?? 'configuration';
   if (!storage)
     throw new ConfigError(file, undefined, 'expected a storage block: storage "raft" { … } or storage "inmem" {}');
   if (listeners.length === 0) throw new ConfigError(file, undefined, 'expected a listener block: listener "tcp" { … }');
-  return { ...config, storage, listeners, notes };
+  return { ...top, storage, listeners, notes };
 }
 
-function chosenStorage(
-  blocks: ReturnType<BlockReader['blocks']>,
-  file: string,
-): { readonly type: string; readonly body: HclObject; readonly at: HclItem['at'] } | undefined {
-  if (blocks.length > 1) throw new ConfigError(file, blocks[1]?.at, 'expected one storage block only');
-  return blocks[0];
+/** `backend` is the older name. Vault's container sets both: then the newer one counts. */
+function storageBlock(reader: BlockReader): Block | undefined {
+  const [first, second] = reader.typedBlocks(reader.has('storage') ? 'storage' : 'backend');
+  if (second) throw reader.error(second.at, 'expected one storage block only');
+  return first;
 }
 
-function readTop(reader: BlockReader): Partial<Omit<ServerConfig, 'storage' | 'listeners' | 'notes'>> {
+function readTop(reader: BlockReader): Partial<TopLevel> {
   return {
-    ...optional('apiAddr', reader.text('api_addr')),
-    ...optional('clusterAddr', reader.text('cluster_addr')),
+    ...optional('apiAddr', readUrl(reader, 'api_addr')),
+    ...optional('clusterAddr', readUrl(reader, 'cluster_addr')),
     ...optional('clusterName', reader.text('cluster_name')),
     ...optional('ui', reader.bool('ui')),
-    ...optional('logLevel', reader.text('log_level')),
-    ...optional('logFormat', reader.word('log_format', ['standard', 'json'] as const)),
+    ...optional('logLevel', readWord(reader, 'log_level', LOG_LEVEL_WORDS)),
+    ...optional('logFormat', readWord(reader, 'log_format', ['standard', 'json'] as const)),
     ...optional('defaultLeaseTtlSeconds', reader.duration('default_lease_ttl')),
     ...optional('maxLeaseTtlSeconds', reader.duration('max_lease_ttl')),
     ...optional('maxRequestDurationSeconds', reader.duration('default_max_request_duration')),
     ...optional('cacheDisabled', reader.bool('disable_cache')),
     ...optional('rawStorageEndpoint', reader.bool('raw_storage_endpoint')),
     ...optional('pidFile', reader.text('pid_file')),
+  };
+}
+
+const LOG_LEVEL_WORDS = ['trace', 'debug', 'info', 'notice', 'warn', 'warning', 'error', 'err', 'off'] as const;
+
+/** '' and "unspecified" are as good as nothing. */
+function readWord<W extends string>(reader: BlockReader, name: string, words: readonly W[]): W | undefined {
+  return ['', 'unspecified'].includes(reader.text(name)?.trim() ?? '') ? undefined : reader.word(name, words);
+}
+
+/** '' is as good as nothing, as in the files that container images write. */
+function readUrl(reader: BlockReader, name: string): string | undefined {
+  const text = reader.text(name);
+  if (text === undefined || text === '') return undefined;
+  if (/\{\{/.test(text))
+    throw reader.error(reader.position(name), `${name}: templates are not available: expected an address`);
+  if (!/^https?:\/\/[^/\s?#@]+\/?$/.test(text) || !URL.canParse(text))
+    throw reader.error(reader.position(name), `${name}: expected an address such as "https://10.0.0.1:8200"`);
+  return text;
+}
+
+/** By Vault's rules; see `loadServerConfig`. */
+function merge(before: TopLevel, later: Partial<TopLevel>): TopLevel {
+  const longest = (name: 'defaultLeaseTtlSeconds' | 'maxLeaseTtlSeconds'): number | undefined => {
+    const found = [before[name], later[name]].filter((seconds) => seconds !== undefined);
+    return found.length > 0 ? Math.max(...found) : undefined;
+  };
+  const texts = Object.fromEntries(Object.entries(later).filter(([, value]) => value !== ''));
+  return {
+    ...before,
+    ...(texts as Partial<TopLevel>),
+    ui: before.ui || (later.ui ?? false),
+    cacheDisabled: before.cacheDisabled || (later.cacheDisabled ?? false),
+    rawStorageEndpoint: before.rawStorageEndpoint || (later.rawStorageEndpoint ?? false),
+    ...optional('defaultLeaseTtlSeconds', longest('defaultLeaseTtlSeconds')),
+    ...optional('maxLeaseTtlSeconds', longest('maxLeaseTtlSeconds')),
   };
 }

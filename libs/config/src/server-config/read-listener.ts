@@ -1,5 +1,7 @@
-import type { HclObject, Position } from '../hcl/ast.ts';
+import { isIP } from 'node:net';
+import type { HclItem, HclObject, HclValue, Position } from '../hcl/ast.ts';
 import { CIPHER_SUITES, TLS13_SUITES } from './ciphers.ts';
+import { LISTENER_NOT_IN_EFFECT } from './known-members.ts';
 import { BlockReader } from './reader.ts';
 import type { ConfigNote } from './reader.ts';
 import type { ListenerConfig, ListenerTls } from './server-config.ts';
@@ -17,13 +19,13 @@ export function readListener(
   at: Position,
 ): { readonly listener: ListenerConfig; readonly notes: readonly ConfigNote[] } {
   const reader = new BlockReader(file, body);
+  if (type === 'unix') throw reader.error(at, 'listener "unix" is not available: expected listener "tcp"');
   if (type !== 'tcp') throw reader.error(at, `listener "${type}": expected listener "tcp"`);
-  const address = reader.text('address') ?? '127.0.0.1:8200';
-  if (!/^(?:\[[^\]]+\]|[^:]*):\d{1,5}$/.test(address))
-    throw reader.error(reader.position('address'), 'address: expected host:port');
-  const clusterAddress = reader.text('cluster_address');
+  const address = readAddress(reader, 'address') ?? '127.0.0.1:8200';
+  const clusterAddress = readAddress(reader, 'cluster_address');
   const disabled = reader.bool('tls_disable') ?? false;
   const tls = disabled ? undefined : readTls(reader);
+  const headers = readHeaders(reader, file);
   const listener: ListenerConfig = {
     address,
     ...optional('clusterAddress', clusterAddress),
@@ -33,38 +35,22 @@ export function readListener(
     ...optional('jsonDepthMax', reader.int('max_request_json_depth', ANY) ?? reader.int('max_json_depth', ANY)),
     ...optional('forwardedFor', readForwardedFor(reader)),
     ...optional('proxyProtocol', readProxyProtocol(reader)),
-    ...optional('responseHeaders', readHeaders(reader, file)),
+    ...optional('responseHeaders', headers.all),
     ...optional('readHeaderTimeoutSeconds', reader.duration('http_read_header_timeout')),
     ...optional('idleTimeoutSeconds', reader.duration('http_idle_timeout')),
   };
   if (disabled) for (const name of TLS_NAMES) reader.has(name);
-  const notes = [
-    ...reader.notInEffect(
-      'http_read_timeout',
-      'http_write_timeout',
-      'telemetry',
-      'profiling',
-      'inflight_requests_logging',
-      'agent_api',
-      'proxy_api',
-      'role',
-      'redact_addresses',
-      'redact_cluster_name',
-      'redact_version',
-      'chroot_namespace',
-      'tls_prefer_server_cipher_suites',
-      'max_request_json_strings',
-      'max_request_json_memory',
-      'disable_replication_status_endpoints',
-      'disable_request_limiter',
-      'require_request_header',
-      'tls_acme_cache_path',
-      'tls_acme_ca_directory',
-      'cors_enabled',
-    ),
-    ...reader.rest(),
-  ];
-  return { listener, notes };
+  return { listener, notes: [...reader.notInEffect(LISTENER_NOT_IN_EFFECT), ...headers.notes, ...reader.rest()] };
+}
+
+/** `host:port`, `[::]:port` or `:port`. */
+function readAddress(reader: BlockReader, name: string): string | undefined {
+  const address = reader.text(name);
+  if (address === undefined) return undefined;
+  const port = /^(?:\[[0-9A-Fa-f:.]+\]|[^:[\]\s/]*):(\d{1,5})$/.exec(address)?.[1];
+  if (port === undefined || Number(port) > 65_535)
+    throw reader.error(reader.position(name), `${name}: expected host:port, such as "0.0.0.0:8200" or "[::]:8200"`);
+  return address;
 }
 
 const TLS_NAMES = [
@@ -92,13 +78,19 @@ function readTls(reader: BlockReader): ListenerTls {
       'tls_disable_client_certs contradicts tls_require_and_verify_client_cert',
     );
   }
+  const min = reader.word('tls_min_version', VERSION_WORDS) ?? 'tls12';
   const max = reader.word('tls_max_version', VERSION_WORDS);
+  if (max !== undefined && VERSION_WORDS.indexOf(max) < VERSION_WORDS.indexOf(min))
+    throw reader.error(
+      reader.position('tls_max_version'),
+      `tls_max_version: expected ${min} or later, the lowest allowed`,
+    );
   return {
     certFile,
     keyFile,
     requireClientCert,
     disableClientCerts,
-    minVersion: VERSIONS[reader.word('tls_min_version', VERSION_WORDS) ?? 'tls12'],
+    minVersion: VERSIONS[min],
     ...optional('maxVersion', max && VERSIONS[max]),
     ...optional('clientCaFile', reader.text('tls_client_ca_file')),
     ...optional('ciphers', readCiphers(reader)),
@@ -120,10 +112,24 @@ function readCiphers(reader: BlockReader): string | undefined {
 
 function readForwardedFor(reader: BlockReader): ListenerConfig['forwardedFor'] {
   const authorizedCidrs = reader.texts('x_forwarded_for_authorized_addrs');
+  for (const cidr of authorizedCidrs ?? []) {
+    if (!isAddressOrCidr(cidr))
+      throw reader.error(
+        reader.position('x_forwarded_for_authorized_addrs'),
+        `x_forwarded_for_authorized_addrs: expected IP addresses and CIDR blocks, found "${cidr}"`,
+      );
+  }
   const hopSkips = reader.int('x_forwarded_for_hop_skips', { min: 0, max: 100 }) ?? 0;
   const rejectNotPresent = reader.bool('x_forwarded_for_reject_not_present') ?? true;
   const rejectNotAuthorized = reader.bool('x_forwarded_for_reject_not_authorized') ?? true;
   return authorizedCidrs && { authorizedCidrs, hopSkips, rejectNotPresent, rejectNotAuthorized };
+}
+
+function isAddressOrCidr(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
 function readProxyProtocol(reader: BlockReader): ListenerConfig['proxyProtocol'] {
@@ -140,20 +146,41 @@ function readProxyProtocol(reader: BlockReader): ListenerConfig['proxyProtocol']
 }
 
 /** `custom_response_headers { "default" = { "Name" = ["value"] } }`: those for all statuses. */
-function readHeaders(reader: BlockReader, file: string): Readonly<Record<string, string>> | undefined {
+function readHeaders(
+  reader: BlockReader,
+  file: string,
+): { readonly all: Readonly<Record<string, string>> | undefined; readonly notes: readonly ConfigNote[] } {
   const headers: [string, string][] = [];
+  const notes: ConfigNote[] = [];
   for (const { body } of reader.blocks('custom_response_headers')) {
     const inner = new BlockReader(file, body);
     for (const { body: defaults } of inner.blocks('default')) {
-      const names = new BlockReader(file, defaults);
-      for (const item of defaults.items) {
-        if (/^x-vault-/i.test(item.key))
-          throw reader.error(item.at, `custom_response_headers: "${item.key}" is reserved`);
-        headers.push([item.key.toLowerCase(), (names.texts(item.key) ?? []).join(', ')]);
-      }
+      for (const item of defaults.items) headers.push(readHeader(reader, item));
+    }
+    const ofStatus = body.items.filter((item) => item.key !== 'default');
+    for (const item of ofStatus) {
+      if (!/^[1-5](xx|\d\d)$/.test(item.key))
+        throw reader.error(item.at, 'custom_response_headers: expected "default", or a status such as "404" or "4xx"');
+      notes.push({ key: item.key, file, position: item.at, kind: 'not-in-effect' });
     }
   }
-  return headers.length > 0 ? Object.fromEntries(headers) : undefined;
+  return { all: headers.length > 0 ? Object.fromEntries(headers) : undefined, notes };
+}
+
+/** Several values are joined by `; `, as Vault does. */
+function readHeader(reader: BlockReader, { key, value, at }: HclItem): [string, string] {
+  const name = `custom_response_headers: "${key}"`;
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(key)) throw reader.error(at, `${name}: expected the name of a header`);
+  if (/^x-vault-/i.test(key)) throw reader.error(at, `${name} is reserved`);
+  const text = (entry: HclValue): string => {
+    if (entry.kind !== 'string') throw reader.error(entry.at, `${name}: expected a list of strings`);
+    // What Node would refuse in the middle of an answer.
+    if (!/^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(entry.value))
+      throw reader.error(entry.at, `${name}: expected characters that may stand in a header`);
+    return entry.value.trim();
+  };
+  const values = value.kind === 'list' ? value.items.map(text) : [text(value)];
+  return [key.toLowerCase(), values.filter((entry) => entry !== '').join('; ')];
 }
 
 /** A member that is only there if it has a value. */

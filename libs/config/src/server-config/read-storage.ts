@@ -1,9 +1,35 @@
 import { ConfigError } from '../hcl/ast.ts';
 import type { HclObject, Position } from '../hcl/ast.ts';
+import { RAFT_NOT_IN_EFFECT } from './known-members.ts';
 import { optional } from './read-listener.ts';
 import { BlockReader } from './reader.ts';
 import type { ConfigNote } from './reader.ts';
 import type { RetryJoinConfig, StorageConfig } from './server-config.ts';
+
+/** Kinds of storage that Vault has, or had. */
+const KNOWN_ELSEWHERE: ReadonlySet<string> = new Set([
+  'aerospike',
+  'alicloudoss',
+  'azure',
+  'cassandra',
+  'cockroachdb',
+  'consul',
+  'couchdb',
+  'dynamodb',
+  'etcd',
+  'file',
+  'foundationdb',
+  'gcs',
+  'manta',
+  'mssql',
+  'mysql',
+  'oci',
+  'postgresql',
+  's3',
+  'spanner',
+  'swift',
+  'zookeeper',
+]);
 
 /** `storage "…" { … }`. @throws ConfigError, also for a kind of storage that this program does not have */
 export function readStorage(
@@ -14,49 +40,50 @@ export function readStorage(
 ): { readonly storage: StorageConfig; readonly notes: readonly ConfigNote[] } {
   const reader = new BlockReader(file, body);
   if (type === 'inmem') return { storage: { kind: 'inmem' }, notes: reader.rest() };
-  if (type !== 'raft')
-    throw new ConfigError(file, at, `storage "${type}" is not available: expected "raft" or "inmem"`);
+  if (type !== 'raft') {
+    const what = KNOWN_ELSEWHERE.has(type) ? 'is not available' : 'is not known';
+    throw new ConfigError(file, at, `storage "${type}" ${what}: expected storage "raft" or "inmem"`);
+  }
   const path = reader.text('path');
-  if (path === undefined) throw reader.error(reader.at, 'storage "raft": expected path, the folder of the data');
+  if (path === undefined || path === '')
+    throw reader.error(reader.at, 'storage "raft": expected path, the folder of the data');
   const nodeId = reader.text('node_id');
   if (nodeId !== undefined && !/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/.test(nodeId)) {
     throw reader.error(reader.position('node_id'), 'node_id: expected up to 64 letters, digits, ".", "_" and "-"');
   }
+  const joins = reader.blocks('retry_join').map((block) => readRetryJoin(file, block.body));
   const storage: StorageConfig = {
     kind: 'raft',
     path,
     performanceMultiplier: reader.int('performance_multiplier', { min: 0, max: 10 }) || 1,
-    retryJoin: reader.blocks('retry_join').map((block) => readRetryJoin(file, block.body)),
+    retryJoin: joins.map((join) => join.target),
     ...optional('nodeId', nodeId),
     ...optional('trailingLogs', reader.int('trailing_logs', { min: 0, max: 100_000_000 })),
     ...optional('snapshotThreshold', reader.int('snapshot_threshold', { min: 0, max: 100_000_000 })),
     ...optional('maxEntrySize', reader.int('max_entry_size', { min: 1024, max: 64 * 1024 * 1024 })),
   };
-  const notes = reader.notInEffect(
-    'snapshot_interval',
-    'autopilot_reconcile_interval',
-    'autopilot_update_interval',
-    'retry_join_as_non_voter',
-    'max_transaction_size',
-    'autopilot_redundancy_zone',
-    'autopilot_upgrade_version',
-  );
-  return { storage, notes: [...notes, ...reader.rest()] };
+  return {
+    storage,
+    notes: [...joins.flatMap((join) => join.notes), ...reader.notInEffect(RAFT_NOT_IN_EFFECT), ...reader.rest()],
+  };
 }
 
-function readRetryJoin(file: string, body: HclObject): RetryJoinConfig {
+function readRetryJoin(
+  file: string,
+  body: HclObject,
+): { readonly target: RetryJoinConfig; readonly notes: readonly ConfigNote[] } {
   const reader = new BlockReader(file, body);
   if (reader.has('auto_join'))
     throw reader.error(reader.position('auto_join'), 'auto_join is not available: name the nodes by leader_api_addr');
   const address = reader.text('leader_api_addr');
   if (address === undefined) throw reader.error(reader.at, 'retry_join: expected leader_api_addr');
-  if (!/^https?:\/\/[^/\s]+$/.test(address))
+  if (!/^https?:\/\/[^/\s]+\/?$/.test(address))
     throw reader.error(
       reader.position('leader_api_addr'),
       'leader_api_addr: expected an address such as "https://10.0.0.1:8200"',
     );
-  return {
-    leaderApiAddr: address,
+  const target: RetryJoinConfig = {
+    leaderApiAddr: address.replace(/\/$/, ''),
     ...optional('caCert', reader.text('leader_ca_cert')),
     ...optional('caCertFile', reader.text('leader_ca_cert_file')),
     ...optional('clientCert', reader.text('leader_client_cert')),
@@ -65,4 +92,5 @@ function readRetryJoin(file: string, body: HclObject): RetryJoinConfig {
     ...optional('clientKeyFile', reader.text('leader_client_key_file')),
     ...optional('tlsServername', reader.text('leader_tls_servername')),
   };
+  return { target, notes: reader.rest() };
 }

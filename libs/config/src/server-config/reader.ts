@@ -1,6 +1,7 @@
-import { parseDurationSeconds } from '@coffer/kernel';
+import { assertNever, parseDurationSeconds } from '@coffer/kernel';
 import { ConfigError } from '../hcl/ast.ts';
 import type { HclItem, HclObject, HclValue, Position } from '../hcl/ast.ts';
+import type { MemberKind } from './known-members.ts';
 
 /** Something in a file that is known but does nothing yet, or is not known at all; told in the log at the start. */
 export interface ConfigNote {
@@ -10,9 +11,17 @@ export interface ConfigNote {
   readonly kind: 'unknown' | 'not-in-effect';
 }
 
+/** A block, `name "type" { … }`. */
+export interface Block {
+  /** '' of a block without a type. */
+  readonly type: string;
+  readonly body: HclObject;
+  readonly at: Position;
+}
+
 /**
  * Reads the members of one block by name and type, as leniently as Vault: numbers and booleans may be texts. What nobody
- * asked for is reported by `rest`.
+ * asked for is reported by `rest`. All its methods throw ConfigError.
  */
 export class BlockReader {
   readonly #file: string;
@@ -30,20 +39,26 @@ export class BlockReader {
     return new ConfigError(this.#file, at, text);
   }
 
-  /** The last item of a name; Vault lets a later one win. */
-  #last(name: string): HclItem | undefined {
+  /** The value of a name. One that is set twice is refused, as Vault does: nobody can see which one counts. */
+  #value(name: string): HclValue | undefined {
     this.#asked.add(name);
-    return this.#items.findLast((item) => item.key === name);
+    const [first, second] = this.#items.filter((item) => item.key === name);
+    if (second) {
+      const line = String(first?.at.line ?? 0);
+      throw this.error(second.at, `${name}: expected it once, but it is set in line ${line} already`);
+    }
+    // JSON's null is as good as nothing.
+    return first?.value.kind === 'null' ? undefined : first?.value;
   }
 
   has(name: string): boolean {
-    return this.#last(name) !== undefined;
+    this.#asked.add(name);
+    return this.#items.some((item) => item.key === name);
   }
 
   text(name: string): string | undefined {
-    const item = this.#last(name);
-    if (!item) return undefined;
-    const { value } = item;
+    const value = this.#value(name);
+    if (!value) return undefined;
     if (value.kind === 'string') return value.value;
     if (value.kind === 'number') return value.text;
     if (value.kind === 'bool') return String(value.value);
@@ -51,9 +66,8 @@ export class BlockReader {
   }
 
   bool(name: string): boolean | undefined {
-    const item = this.#last(name);
-    if (!item) return undefined;
-    const { value } = item;
+    const value = this.#value(name);
+    if (!value) return undefined;
     if (value.kind === 'bool') return value.value;
     if (value.kind === 'number' && (value.value === 0 || value.value === 1)) return value.value === 1;
     if (value.kind === 'string' && /^(1|t|true|0|f|false)$/i.test(value.value))
@@ -63,38 +77,43 @@ export class BlockReader {
 
   /** @param range what is accepted, inclusive */
   int(name: string, range: { readonly min: number; readonly max: number }): number | undefined {
-    const item = this.#last(name);
-    if (!item) return undefined;
-    const { value } = item;
+    const value = this.#value(name);
+    if (!value) return undefined;
     const number =
       value.kind === 'number'
         ? value.value
-        : value.kind === 'string' && /^-?\d+$/.test(value.value)
+        : value.kind === 'string' && /^-?\d{1,16}$/.test(value.value)
           ? Number(value.value)
           : Number.NaN;
     if (!Number.isSafeInteger(number) || number < range.min || number > range.max) {
-      throw this.error(value.at, `${name}: expected a whole number from ${String(range.min)} to ${String(range.max)}`);
+      const bound =
+        range.max === Number.MAX_SAFE_INTEGER
+          ? `${String(range.min)} up`
+          : `${String(range.min)} to ${String(range.max)}`;
+      throw this.error(value.at, `${name}: expected a whole number from ${bound}`);
     }
     return number;
   }
 
   /** Seconds. */
   duration(name: string): number | undefined {
-    const item = this.#last(name);
-    if (!item) return undefined;
-    const { value } = item;
+    const value = this.#value(name);
+    if (!value) return undefined;
     const seconds =
-      value.kind === 'number' ? value.value : value.kind === 'string' ? parseDurationSeconds(value.value) : undefined;
-    if (seconds === undefined || seconds < 0)
+      value.kind === 'number'
+        ? Math.trunc(value.value)
+        : value.kind === 'string'
+          ? parseDurationSeconds(value.value)
+          : undefined;
+    if (seconds === undefined || !Number.isSafeInteger(seconds) || seconds < 0)
       throw this.error(value.at, `${name}: expected a duration such as "30s" or "768h"`);
     return seconds;
   }
 
   /** A list of texts; one text, split at commas, is one, too. */
   texts(name: string): readonly string[] | undefined {
-    const item = this.#last(name);
-    if (!item) return undefined;
-    const { value } = item;
+    const value = this.#value(name);
+    if (!value) return undefined;
     if (value.kind === 'string')
       return value.value
         .split(',')
@@ -107,60 +126,99 @@ export class BlockReader {
     });
   }
 
-  /** One of some words. */
+  /** One of some words, in any case. */
   word<W extends string>(name: string, words: readonly W[]): W | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const found = words.find((word) => word === text.toLowerCase());
-    if (!found) throw this.error(this.#last(name)?.value.at ?? this.at, `${name}: expected one of ${words.join(', ')}`);
+    if (!found) throw this.error(this.position(name), `${name}: expected one of ${words.join(', ')}`);
     return found;
   }
 
+  /** Where the value of a name stands; of one that is not there, where the block begins. */
   position(name: string): Position {
-    return this.#last(name)?.value.at ?? this.at;
+    return this.#items.find((item) => item.key === name)?.value.at ?? this.at;
   }
 
-  /** All blocks of a name, `name "type" { … }` and its form in JSON, with their types (''where there is none). */
-  blocks(name: string): readonly { readonly type: string; readonly body: HclObject; readonly at: Position }[] {
-    this.#asked.add(name);
-    return this.#items.filter((item) => item.key === name).flatMap((item) => this.#blocksOf(item));
+  /** All blocks `name { … }`, also written `name = { … }` or as a list of maps. */
+  blocks(name: string): readonly Block[] {
+    return this.#itemsOf(name).flatMap((item) =>
+      this.#bodiesOf(item).map((body) => ({ type: item.labels[0] ?? '', body, at: item.at })),
+    );
   }
 
-  #blocksOf(item: HclItem): { readonly type: string; readonly body: HclObject; readonly at: Position }[] {
-    const bodies = bodiesOf(item.value);
-    if (bodies.length === 0) throw this.error(item.at, `${item.key}: expected a block: ${item.key} "…" { … }`);
-    const [label] = item.labels;
-    if (label !== undefined) return bodies.map((body) => ({ type: label, body, at: item.at }));
-    // Without a label: JSON's { "type": { … } }, or a block that has no type.
-    return bodies.flatMap((body) => {
-      const typed =
-        body.items.length > 0 && body.items.every((inner) => bodiesOf(inner.value).length > 0 && !inner.block);
-      if (!typed) return [{ type: '', body, at: item.at }];
-      return body.items.flatMap((inner) =>
-        bodiesOf(inner.value).map((innerBody) => ({ type: inner.key, body: innerBody, at: inner.at })),
-      );
+  /** All blocks `name "type" { … }`, also in JSON's form: `"name": { "type": { … } }`. */
+  typedBlocks(name: string): readonly Block[] {
+    return this.#itemsOf(name).flatMap((item) => {
+      const [type] = item.labels;
+      if (type !== undefined) return this.#bodiesOf(item).map((body) => ({ type, body, at: item.at }));
+      return this.#bodiesOf(item).flatMap((outer) => {
+        if (outer.items.length === 0) throw this.error(item.at, `${name}: expected a type: ${name} "…" { … }`);
+        return outer.items.flatMap((inner) =>
+          this.#bodiesOf(inner, name).map((body) => ({ type: inner.key, body, at: inner.at })),
+        );
+      });
     });
   }
 
-  /** Says that members are known, but do nothing yet. */
-  notInEffect(...names: readonly string[]): ConfigNote[] {
-    return this.#notes('not-in-effect', (item) => names.includes(item.key));
+  #itemsOf(name: string): readonly HclItem[] {
+    this.#asked.add(name);
+    return this.#items.filter((item) => item.key === name && item.value.kind !== 'null');
+  }
+
+  #bodiesOf({ key, value, at }: HclItem, outer?: string): readonly HclObject[] {
+    if (value.kind === 'object') return [value];
+    const bodies = value.kind === 'list' ? value.items.filter((item) => item.kind === 'object') : [];
+    if (value.kind === 'list' && bodies.length === value.items.length) return bodies;
+    const shown = outer === undefined ? `${key} { … }` : `${outer} "${key}" { … }`;
+    throw this.error(at, `${outer ?? key}: expected a block: ${shown}`);
+  }
+
+  /** Checks members that are known, but do nothing yet, and says where they are. */
+  notInEffect(members: Readonly<Record<string, MemberKind>>): ConfigNote[] {
+    const found = this.#items.filter((item) => Object.hasOwn(members, item.key));
+    for (const key of new Set(found.map((item) => item.key))) this.#check(key, members[key] ?? 'any');
+    return this.#notes('not-in-effect', found);
+  }
+
+  #check(name: string, kind: MemberKind): void {
+    switch (kind) {
+      case 'text':
+        this.text(name);
+        return;
+      case 'bool':
+        this.bool(name);
+        return;
+      case 'int':
+        this.int(name, { min: -1, max: Number.MAX_SAFE_INTEGER });
+        return;
+      case 'duration':
+        this.duration(name);
+        return;
+      case 'texts':
+        this.texts(name);
+        return;
+      case 'block':
+        this.blocks(name);
+        return;
+      case 'any':
+        this.#asked.add(name);
+        return;
+      default:
+        assertNever(kind, 'kind of a member');
+    }
   }
 
   /** Members that nobody asked for. */
   rest(): ConfigNote[] {
-    return this.#notes('unknown', (item) => !this.#asked.has(item.key));
+    return this.#notes(
+      'unknown',
+      this.#items.filter((item) => !this.#asked.has(item.key)),
+    );
   }
 
-  #notes(kind: ConfigNote['kind'], matches: (item: HclItem) => boolean): ConfigNote[] {
-    const found = this.#items.filter(matches);
-    for (const item of found) this.#asked.add(item.key);
-    return found.map((item) => ({ key: item.key, file: this.#file, position: item.at, kind }));
+  #notes(kind: ConfigNote['kind'], items: readonly HclItem[]): ConfigNote[] {
+    for (const item of items) this.#asked.add(item.key);
+    return items.map((item) => ({ key: item.key, file: this.#file, position: item.at, kind }));
   }
-}
-
-function bodiesOf(value: HclValue): readonly HclObject[] {
-  if (value.kind === 'object') return [value];
-  if (value.kind === 'list') return value.items.filter((item) => item.kind === 'object');
-  return [];
 }
