@@ -24,18 +24,6 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 2);
 const CONNECTIONS = 32;
 const peer = process.env.PEER_BIN;
 
-if (process.argv[2] === '--bare-server') {
-  const body = Buffer.from(JSON.stringify({ data: { data: { value: 'x'.repeat(100) } } }));
-  const server = createServer((message, response) => {
-    message.resume();
-    message.on('end', () => {
-      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length });
-      response.end(body);
-    });
-  });
-  server.listen(0, '127.0.0.1', () => process.stdout.write(`${server.address().port}\n`));
-} else await main();
-
 // ---------------------------------------------------------------- measuring
 
 function load(job) {
@@ -44,7 +32,9 @@ function load(job) {
     let output = '';
     child.stdout.on('data', (data) => (output += data));
     child.once('error', reject);
-    child.once('close', (code) => (code === 0 ? resolve(JSON.parse(output)) : reject(new Error(`load ended with ${code}`))));
+    child.once('close', (code) =>
+      code === 0 ? resolve(JSON.parse(output)) : reject(new Error(`load ended with ${code}`)),
+    );
     child.stdin.end(JSON.stringify({ connections: CONNECTIONS, seconds: SECONDS, warmUpSeconds: 0.5, ...job }));
   });
 }
@@ -79,7 +69,8 @@ async function prepare(cluster) {
   }
   for (const path of READS) await ok('POST', path, { data: { value: 'x'.repeat(100) } });
   await ok('PUT', 'sys/policies/acl/bench', {
-    policy: 'path "bench/*" { capabilities = ["create", "update", "read", "list"] }\npath "bench1/*" { capabilities = ["create", "update", "read"] }',
+    policy:
+      'path "bench/*" { capabilities = ["create", "update", "read", "list"] }\npath "bench1/*" { capabilities = ["create", "update", "read"] }',
   });
   const { auth } = await ok('POST', 'auth/token/create', { policies: ['bench'], ttl: '1h' });
   return auth.client_token;
@@ -104,7 +95,8 @@ async function measure(subjects, rows) {
         const job = perSubject.jobs[subject.name];
         if (!job) continue;
         const result = await load(job);
-        if (result.failures > 0) console.error(`${name}, ${subject.name}: ${result.failures} failures ${JSON.stringify(result.statuses)}`);
+        if (result.failures > 0)
+          console.error(`${name}, ${subject.name}: ${result.failures} failures ${JSON.stringify(result.statuses)}`);
         (perSubject.results[subject.name] ??= []).push(result);
       }
     }
@@ -130,7 +122,9 @@ async function failOver(cluster, token) {
     for (let count = 0; !stop; count++) {
       const at = others[(writer + count) % others.length];
       const path = `bench1/failover-${writer}-${count}`;
-      const answer = await call(at.url, 'POST', path, { token, body: { value: path }, timeoutMs: 5_000 }).catch(() => undefined);
+      const answer = await call(at.url, 'POST', path, { token, body: { value: path }, timeoutMs: 5_000 }).catch(
+        () => undefined,
+      );
       if (answer?.status === 204) acknowledged.push({ path, atMs: performance.now() });
       else await pause(5);
     }
@@ -144,7 +138,10 @@ async function failOver(cluster, token) {
   await pause(1_000);
   stop = true;
   await Promise.all(writers);
-  const times = acknowledged.map(({ atMs }) => atMs).filter((atMs) => atMs > killedMs - 200).sort((a, b) => a - b);
+  const times = acknowledged
+    .map(({ atMs }) => atMs)
+    .filter((atMs) => atMs > killedMs - 200)
+    .sort((a, b) => a - b);
   let gapMs = 0;
   for (let index = 1; index < times.length; index++) gapMs = Math.max(gapMs, times[index] - times[index - 1]);
   let lost = 0;
@@ -173,7 +170,9 @@ async function main() {
   for (const [name, args] of [['version', ['version']]]) {
     const values = {};
     for (const subject of subjects) {
-      const times = Array.from({ length: 5 }, () => secondsOf(() => execFileSync(subject.program[0], args, { stdio: 'ignore' })));
+      const times = Array.from({ length: 5 }, () =>
+        secondsOf(() => execFileSync(subject.program[0], args, { stdio: 'ignore' })),
+      );
       values[subject.name] = median(times) * 1000;
     }
     note(`command "${name}"`, 'ms', values);
@@ -254,25 +253,55 @@ async function main() {
 
 function addRows(note, rows) {
   for (const [name, { results }] of rows) {
-    const of = (pick) => Object.fromEntries(Object.entries(results).map(([subject, all]) => [subject, median(all.map(pick))]));
-    note(name, 'per second', of(({ perSecond }) => perSecond), 'more');
-    note(`${name}, p50`, 'ms', of(({ p50Ms }) => p50Ms));
-    note(`${name}, p99`, 'ms', of(({ p99Ms }) => p99Ms));
+    const of = (pick) =>
+      Object.fromEntries(Object.entries(results).map(([subject, all]) => [subject, median(all.map(pick))]));
+    note(
+      name,
+      'per second',
+      of(({ perSecond }) => perSecond),
+      'more',
+    );
+    note(
+      `${name}, p50`,
+      'ms',
+      of(({ p50Ms }) => p50Ms),
+    );
+    note(
+      `${name}, p99`,
+      'ms',
+      of(({ p99Ms }) => p99Ms),
+    );
   }
 }
 
 function print(figures, tookSeconds) {
-  const digits = (value) => (value === undefined ? '' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
-  console.log(`\n${CONNECTIONS} connections, ${ROUNDS} rounds of ${SECONDS} s, medians; the whole run took ${tookSeconds.toFixed(0)} s\n`);
+  const digits = (value) =>
+    value === undefined ? '' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  console.log(
+    `\n${CONNECTIONS} connections, ${ROUNDS} rounds of ${SECONDS} s, medians; the whole run took ${tookSeconds.toFixed(0)} s\n`,
+  );
   console.log(`| what | unit | coffer |${peer ? ' peer | coffer is |' : ''}`);
   console.log(`| --- | --- | ---: |${peer ? ' ---: | ---: |' : ''}`);
   for (const { name, unit, values, better } of figures) {
     let line = `| ${name} | ${unit} | ${digits(values.coffer)} |`;
     if (peer) {
       const ratio = better === 'more' ? values.coffer / values.peer : values.peer / values.coffer;
-      const words = Number.isFinite(ratio) && ratio > 0 ? `${ratio.toFixed(2)} × ${better === 'more' ? 'as fast' : 'better'}` : '';
+      const words =
+        Number.isFinite(ratio) && ratio > 0 ? `${ratio.toFixed(2)} × ${better === 'more' ? 'as fast' : 'better'}` : '';
       line += ` ${digits(values.peer)} | ${words} |`;
     }
     console.log(line);
   }
 }
+
+if (process.argv[2] === '--bare-server') {
+  const body = Buffer.from(JSON.stringify({ data: { data: { value: 'x'.repeat(100) } } }));
+  const server = createServer((message, response) => {
+    message.resume();
+    message.on('end', () => {
+      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length });
+      response.end(body);
+    });
+  });
+  server.listen(0, '127.0.0.1', () => process.stdout.write(`${server.address().port}\n`));
+} else await main();

@@ -47,7 +47,9 @@ function drive(index) {
         resolve();
         return;
       }
-      const text = job.requests[turn++ % job.requests.length].replaceAll('%N%', () => String((number = number >= 999_999 ? 100_000 : number + 1)));
+      const text = job.requests[turn++ % job.requests.length].replaceAll('%N%', () =>
+        String((number = number >= 999_999 ? 100_000 : number + 1)),
+      );
       sentMs = nowMs();
       socket.write(text);
     };

@@ -55,7 +55,10 @@ describe('node-vault', () => {
     client.token = cluster.token;
     const own = vault({ endpoint: cluster.nodes[2].url, token: auth.client_token });
     await own.tokenRenewSelf();
-    await assert.rejects(own.write('sys/policies/acl/other', { policy: '' }), ({ response }) => response.statusCode === 403);
+    await assert.rejects(
+      own.write('sys/policies/acl/other', { policy: '' }),
+      ({ response }) => response.statusCode === 403,
+    );
     await client.tokenRevoke({ token: auth.client_token });
     await assert.rejects(own.tokenLookupSelf(), ({ response }) => response.statusCode === 403);
   });

@@ -69,7 +69,9 @@ describe('bodies', () => {
 
   it('refuses a chunked body as soon as it is more than 32 MiB', async () => {
     const connection = new RawConnection(server.url);
-    connection.send('PUT /v1/secret/data/big HTTP/1.1\r\nHost: a\r\nX-Vault-Token: root\r\nTransfer-Encoding: chunked\r\n\r\n');
+    connection.send(
+      'PUT /v1/secret/data/big HTTP/1.1\r\nHost: a\r\nX-Vault-Token: root\r\nTransfer-Encoding: chunked\r\n\r\n',
+    );
     const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(1 << 20, 0x20), Buffer.from('\r\n')]);
     for (let sent = 0; sent < 34 && !connection.closed; sent++) connection.send(chunk);
     const [answer] = await connection.answered();
@@ -78,8 +80,8 @@ describe('bodies', () => {
   });
 
   for (const [name, body] of Object.entries({
-    'brackets': '{"data":' + '['.repeat(100_000) + ']'.repeat(100_000) + '}',
-    'objects': '{"data":' + '{"a":'.repeat(100_000) + '1' + '}'.repeat(100_000) + '}',
+    brackets: '{"data":' + '['.repeat(100_000) + ']'.repeat(100_000) + '}',
+    objects: '{"data":' + '{"a":'.repeat(100_000) + '1' + '}'.repeat(100_000) + '}',
     'brackets without an end': '['.repeat(100_000),
   })) {
     it(`refuses 100,000 nested ${name}`, async () => {
@@ -88,7 +90,11 @@ describe('bodies', () => {
   }
 
   it('refuses invalid UTF-8', async () => {
-    const body = Buffer.concat([Buffer.from('{"data":{"a":"'), Buffer.from([0xff, 0xfe, 0xc0, 0xaf]), Buffer.from('"}}')]);
+    const body = Buffer.concat([
+      Buffer.from('{"data":{"a":"'),
+      Buffer.from([0xff, 0xfe, 0xc0, 0xaf]),
+      Buffer.from('"}}'),
+    ]);
     const answer = await raw('PUT', '/v1/secret/data/utf8', { body });
     // Vault's own parser replaces such bytes; either way nothing breaks
     assert.ok([200, 400].includes(answer.status), `status ${answer.status}`);
@@ -96,7 +102,8 @@ describe('bodies', () => {
   });
 
   it('takes duplicate keys without one value for the policy and another for the engine', async () => {
-    const policy = 'path "secret/data/dup" { capabilities = ["create", "update"] denied_parameters = { "options" = [] } }';
+    const policy =
+      'path "secret/data/dup" { capabilities = ["create", "update"] denied_parameters = { "options" = [] } }';
     await call(server.url, 'PUT', 'sys/policies/acl/dup', { token: 'root', body: { policy } });
     const made = await call(server.url, 'POST', 'auth/token/create', { token: 'root', body: { policies: ['dup'] } });
     const token = made.body.auth.client_token;
@@ -124,7 +131,13 @@ describe('bodies', () => {
 
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
     it(`has nothing at names such as ${name}`, async () => {
-      for (const path of [`secret/data/${name}x/${name}`, `sys/policies/acl/${name}`, `auth/${name}/login`, name, `sys/mounts/${name}/tune`]) {
+      for (const path of [
+        `secret/data/${name}x/${name}`,
+        `sys/policies/acl/${name}`,
+        `auth/${name}/login`,
+        name,
+        `sys/mounts/${name}/tune`,
+      ]) {
         const { status } = await call(server.url, 'GET', path, { token: 'root' });
         assert.ok(status >= 400 && status < 500, `${path}: status ${status}`);
       }
@@ -166,7 +179,13 @@ describe('paths', () => {
   });
 
   it('answers NUL, bad escapes and long paths as mistakes of the caller', async () => {
-    for (const path of ['/v1/secret/data/a%00b', '/v1/secret/data/%', '/v1/secret/data/%zz', '/v1/secret/data/%c0%af', '/v1/']) {
+    for (const path of [
+      '/v1/secret/data/a%00b',
+      '/v1/secret/data/%',
+      '/v1/secret/data/%zz',
+      '/v1/secret/data/%c0%af',
+      '/v1/',
+    ]) {
       const { status } = await raw('GET', path);
       assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
     }
@@ -248,7 +267,8 @@ describe('messages', () => {
     assert.equal(JSON.parse(read.body).data.data.text, 'LIST /v1/x');
   });
 
-  const smuggled = 'PUT /v1/secret/data/smuggled HTTP/1.1\r\nHost: a\r\nX-Vault-Token: root\r\nContent-Length: 17\r\n\r\n{"data":{"a":"1"}}';
+  const smuggled =
+    'PUT /v1/secret/data/smuggled HTTP/1.1\r\nHost: a\r\nX-Vault-Token: root\r\nContent-Length: 17\r\n\r\n{"data":{"a":"1"}}';
   const attempts = {
     'Content-Length and Transfer-Encoding': `POST /v1/sys/capabilities-self HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
     'two Content-Lengths': `POST /v1/sys/capabilities-self HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n${smuggled}`,

@@ -41,9 +41,16 @@ function spellings(text) {
   const bytes = Buffer.from(text);
   // base64 of the text at each of the three places that it can have in a longer one
   const shifted = [0, 1, 2].map((before) =>
-    Buffer.concat([Buffer.alloc(before), bytes]).toString('base64').slice(4, -4),
+    Buffer.concat([Buffer.alloc(before), bytes])
+      .toString('base64')
+      .slice(4, -4),
   );
-  return [bytes, Buffer.from(bytes.toString('hex')), Buffer.from(text, 'utf16le'), ...shifted.map((t) => Buffer.from(t))];
+  return [
+    bytes,
+    Buffer.from(bytes.toString('hex')),
+    Buffer.from(text, 'utf16le'),
+    ...shifted.map((t) => Buffer.from(t)),
+  ];
 }
 
 describe('plaintext', () => {
@@ -82,11 +89,18 @@ describe('plaintext', () => {
     await ok('POST', 'auth/approle/role/app', { body: { policies: 'default' } });
     const secretId = await ok('POST', 'auth/approle/role/app/secret-id', {});
     canaries.set('secret id', secretId.body.data.secret_id);
-    const token = await ok('POST', 'auth/token/create', { body: { policies: ['default'], meta: { note: at('meta') } } });
+    const token = await ok('POST', 'auth/token/create', {
+      body: { policies: ['default'], meta: { note: at('meta') } },
+    });
     canaries.set('token', token.body.auth.client_token);
-    const wrapped = await ok('POST', 'sys/wrapping/wrap', { body: { value: at('wrapped') }, headers: { 'X-Vault-Wrap-TTL': '60s' } });
+    const wrapped = await ok('POST', 'sys/wrapping/wrap', {
+      body: { value: at('wrapped') },
+      headers: { 'X-Vault-Wrap-TTL': '60s' },
+    });
     canaries.set('wrapping token', wrapped.body.wrap_info.token);
-    await ok('PUT', 'sys/policies/acl/p', { body: { policy: `# ${at('policy')}\npath "kv/data/app" { capabilities = ["read"] }` } });
+    await ok('PUT', 'sys/policies/acl/p', {
+      body: { policy: `# ${at('policy')}\npath "kv/data/app" { capabilities = ["read"] }` },
+    });
     canaries.set('root token', cluster.token);
     canaries.set('unseal key', cluster.keys[0]);
     // through every node, so that forwarded answers carry them too
