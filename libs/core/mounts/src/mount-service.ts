@@ -52,6 +52,8 @@ interface MoveRecord {
 /** A mount and what ends it. */
 interface Running {
   readonly live: LiveMount;
+  /** Why it could not be made. */
+  readonly broken?: string;
   readonly abort: AbortController;
 }
 
@@ -215,7 +217,13 @@ export class MountService implements Mounts, Startable {
 
   async #move(source: MountEntry, namespace: NamespaceRef, path: string): Promise<void> {
     await this.#store({ ...source, tainted: true });
-    await this.#deps.revokeLeases(source.namespace, prefixOf(source));
+    try {
+      await this.#deps.revokeLeases(source.namespace, prefixOf(source));
+    } catch (error) {
+      // It stays where it was, and serves there, after a restart too.
+      await this.#store(source);
+      throw error;
+    }
     const moved: MountEntry = { ...source, namespace, path, tainted: false };
     await this.#store(moved);
     await this.#bring(moved);
@@ -293,7 +301,16 @@ export class MountService implements Mounts, Startable {
     const before = this.#running.get(entry.uuid);
     if (before && before.live.type !== type && type) await this.#end(entry.uuid);
     else if (before) {
-      const live: LiveMount = { ...before.live, entry, prefix: prefixOf(entry), ...taint(entry) };
+      // What a move or removal marked serves again once the mark is gone; what could not be made stays so.
+      const { unavailable: _, ...rest } = before.live;
+      void _;
+      const live: LiveMount = {
+        ...rest,
+        entry,
+        prefix: prefixOf(entry),
+        ...(before.broken === undefined ? {} : { unavailable: before.broken }),
+        ...taint(entry),
+      };
       router.remove(before.live);
       router.add(live);
       this.#running.set(entry.uuid, { ...before, live });
@@ -310,19 +327,16 @@ export class MountService implements Mounts, Startable {
     });
     const common = { entry, context, prefix: prefixOf(entry), storagePrefix: storagePrefixOf(entry), ...taint(entry) };
     let live: LiveMount;
+    let broken: string | undefined;
     try {
       if (!type) throw new Error(`no plugin of type ${entry.type}`);
       live = { ...common, type, engine: await type.create(context) };
     } catch (error) {
       log.error('a mount does not serve', { path: common.prefix, error });
-      live = {
-        ...common,
-        type: type ?? MISSING_TYPE,
-        engine: undefined,
-        unavailable: `the mount at ${common.prefix} could not be started`,
-      };
+      broken = `the mount at ${common.prefix} could not be started`;
+      live = { ...common, type: type ?? MISSING_TYPE, engine: undefined, unavailable: broken };
     }
-    this.#running.set(entry.uuid, { live, abort });
+    this.#running.set(entry.uuid, { live, abort, ...(broken === undefined ? {} : { broken }) });
     router.add(live);
     return live;
   }

@@ -82,12 +82,17 @@ export class OffLoopPool implements OffLoop {
       else task?.resolve(reply.value);
       this.#next();
     });
-    worker.on('error', (error) => {
-      this.#threads.splice(this.#threads.indexOf(thread), 1);
-      this.#finish(thread)?.reject(error);
-      this.#next();
-    });
+    worker.on('error', (error) => this.#lost(thread, error));
+    // Closed, or ended by what ran on it: whoever waits for the answer must not wait forever.
+    worker.on('exit', () => this.#lost(thread, new Error('the thread has ended')));
     return thread;
+  }
+
+  #lost(thread: Thread, error: Error): void {
+    const at = this.#threads.indexOf(thread);
+    if (at !== -1) this.#threads.splice(at, 1);
+    this.#finish(thread)?.reject(error);
+    if (!this.#closed) this.#next();
   }
 
   #finish(thread: Thread): Task | undefined {
@@ -100,6 +105,6 @@ export class OffLoopPool implements OffLoop {
   async close(): Promise<void> {
     this.#closed = true;
     for (const task of this.#waiting.splice(0)) task.reject(new Error('the pool is closed'));
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
   }
 }

@@ -1,0 +1,301 @@
+import { Secret, silentLog, systemRandom } from '@coffer/kernel';
+import type { CancelTimer } from '@coffer/kernel';
+import type { Barrier } from '@coffer/barrier';
+import { ROOT_NAMESPACE } from '@coffer/sdk';
+import type { EngineType, MountContext, SystemView } from '@coffer/sdk';
+import type { MountRequest, PluginSource } from '@coffer/core-api';
+import { MountRouter } from '@coffer/core-router';
+import { InmemBackend, OptimisticTransactor } from '@coffer/storage';
+import type { ParsingBackend } from '@coffer/storage';
+import { MountService } from './mount-service.ts';
+
+class Store extends InmemBackend implements ParsingBackend {
+  getParsed<T>(key: string, parse: (bytes: Uint8Array) => T): T | undefined {
+    const bytes = this.get(key);
+    return bytes === undefined ? undefined : parse(bytes);
+  }
+
+  derive(): Secret<Uint8Array> {
+    return new Secret(new Uint8Array(32));
+  }
+}
+
+/** Some turns of the loop: what follows applied changes is done. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 40; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+interface Engine {
+  readonly context: MountContext;
+  readonly invalidated: string[];
+}
+
+function world() {
+  const store = new Store();
+  const transactor = new OptimisticTransactor(store, { state: () => ({ role: 'active', epoch: 1, sinceMs: 0 }) });
+  const time = { nowMs: 1_700_000_000_000 };
+  const rounds: (() => void)[] = [];
+  const clock = {
+    nowMs: () => time.nowMs,
+    monotonicMs: () => time.nowMs,
+    after: () => () => undefined,
+    every: (_: number, run: () => void): CancelTimer => {
+      rounds.push(run);
+      return () => undefined;
+    },
+  };
+  const node = (isActive: boolean) => {
+    const log: string[] = [];
+    const failing = new Set<string>();
+    const type: EngineType<Engine> = {
+      help: { synopsis: 'x', description: 'x' },
+      paths: [],
+      create: (context) => {
+        if (failing.has(context.path())) throw new Error('broken data');
+        log.push(`create ${context.path()}`);
+        return { context, invalidated: [] };
+      },
+      stop: (engine) => void log.push(`stop ${engine.context.accessor.slice(0, 2)}`),
+      cleanUp: () => {
+        log.push('cleanUp');
+        return Promise.resolve();
+      },
+      invalidate: (engine, key) => void engine.invalidated.push(key),
+      periodic: (engine) => {
+        if (failing.has(`periodic ${engine.context.path()}`)) return Promise.reject(new Error('no database'));
+        return Promise.resolve();
+      },
+      rollback: (engine, kind, data) => {
+        log.push(`rollback ${engine.context.path()} ${kind} ${JSON.stringify(data)}`);
+        return Promise.resolve();
+      },
+    };
+    const plugins = {
+      engine: (_: string, name: string) =>
+        name === 'kv' || name === 'kv-v2'
+          ? { type, info: { kind: 'secret', names: ['kv', 'kv-v2'], impliedOptions: { 'kv-v2': { version: '2' } } } }
+          : undefined,
+    } as unknown as PluginSource;
+    const router = new MountRouter();
+    const mounts = new MountService({
+      barrier: store as unknown as Barrier,
+      transactor,
+      plugins,
+      router,
+      builtIn: [{ table: 'secret', path: 'sys/', type: 'system', description: 'system', engine: type as EngineType }],
+      clock,
+      random: systemRandom,
+      log: silentLog,
+      offLoop: { run: () => Promise.reject(new Error('not here')), close: () => Promise.resolve() },
+      systemTtl: { defaultSeconds: 3600, maxSeconds: 7200 },
+      systemViewOf: () => ({}) as SystemView,
+      revokeLeases: (_, prefix) => {
+        log.push(`revoke ${prefix}`);
+        return failing.has('revoke') ? Promise.reject(new Error('no leader')) : Promise.resolve();
+      },
+      isActive: () => isActive,
+    });
+    const at = (path: string) => router.mount(ROOT_NAMESPACE, path);
+    const engineAt = (path: string): Engine => at(path)?.engine as Engine;
+    return { mounts, router, log, failing, at, engineAt };
+  };
+  return { store, transactor, node, time, rounds };
+}
+
+const kv = (path: string, more: Partial<MountRequest> = {}): MountRequest => ({
+  table: 'secret',
+  namespace: ROOT_NAMESPACE,
+  path,
+  type: 'kv',
+  ...more,
+});
+
+async function active() {
+  const all = world();
+  const node = all.node(true);
+  await node.mounts.start();
+  await node.mounts.activate();
+  return { ...all, ...node };
+}
+
+describe('MountService', () => {
+  it('enables a mount that serves, and keeps it over a restart', async () => {
+    const { mounts, at, node } = await active();
+    const entry = await mounts.enable(kv('/app/', { type: 'kv-v2', description: 'd' }));
+    expect(entry).toMatchObject({
+      path: 'app/',
+      type: 'kv',
+      options: { version: '2' },
+      description: 'd',
+      tainted: false,
+    });
+    expect(entry.accessor).toMatch(/^kv_[0-9a-f]{8}$/);
+    expect(at('app/x')?.entry).toEqual(entry);
+    const restarted = node(true);
+    await restarted.mounts.start();
+    expect(restarted.at('app/x')?.entry).toEqual(entry);
+  });
+
+  it.each([
+    [kv(''), 'path must be specified'],
+    [kv('a//b'), 'empty segments'],
+    [kv('a/../b'), 'empty segments'],
+    [kv('a/+/b'), 'control characters'],
+    [kv('a*'), 'control characters'],
+    [kv('a\nb'), 'control characters'],
+    [kv(' a'), 'surrounding white space'],
+    [kv('sys/x'), 'cannot mount "sys/x/"'],
+    [kv('auth/x'), 'cannot mount'],
+    [kv('identity'), 'cannot mount'],
+    [kv('cubbyhole'), 'cannot mount'],
+    [kv('token', { table: 'auth' }), 'cannot mount'],
+    [kv('x', { type: '' }), 'backend type must be specified'],
+    [kv('x', { type: 'nope' }), 'plugin not found in the catalog: nope'],
+    [kv('x', { tuning: { defaultLeaseTtlSeconds: 20, maxLeaseTtlSeconds: 10 } }), 'greater than given max'],
+    [kv('x', { tuning: { defaultLeaseTtlSeconds: 7201 } }), 'greater than system max'],
+  ])('refuses to enable %j', async (request, text) => {
+    const { mounts } = await active();
+    await expect(mounts.enable(request)).rejects.toThrow(text);
+    expect(mounts.list(request.table, ROOT_NAMESPACE).filter(({ type }) => type === 'kv')).toEqual([]);
+  });
+
+  it('refuses a mount at, above or below another, even asked for at once', async () => {
+    const { mounts } = await active();
+    await mounts.enable(kv('a/b'));
+    for (const path of ['a/b', 'a', 'a/b/c'])
+      await expect(mounts.enable(kv(path))).rejects.toThrow('already in use at a/b/');
+    await mounts.enable(kv('a/bc'));
+    const both = await Promise.allSettled([mounts.enable(kv('x')), mounts.enable(kv('x/y'))]);
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('disables: leases, clean-up, instance, storage, record', async () => {
+    const { mounts, at, log, store, engineAt } = await active();
+    const entry = await mounts.enable(kv('app'));
+    const other = await mounts.enable(kv('other'));
+    const { context } = engineAt('app/');
+    for (const path of ['app/', 'other/'])
+      await engineAt(path).context.transact((view) => {
+        for (let key = 0; key < 600; key++) view.putJson(`k${String(key)}`, key);
+      });
+    await mounts.disable('secret', ROOT_NAMESPACE, '/app');
+    expect(log.slice(-3)).toEqual(['revoke app/', 'cleanUp', 'stop kv']);
+    expect(at('app/x')).toBeUndefined();
+    expect(context.signal.aborted).toBe(true);
+    expect(store.keys({ from: `logical/${entry.uuid}/`, to: `logical/${entry.uuid}0` })).toEqual([]);
+    expect(store.keys({ from: `logical/${other.uuid}/`, to: `logical/${other.uuid}0` })).toHaveLength(600);
+    await mounts.disable('secret', ROOT_NAMESPACE, 'app');
+    await expect(mounts.disable('secret', ROOT_NAMESPACE, 'sys')).rejects.toThrow('cannot unmount "sys/"');
+    expect(await mounts.enable(kv('app'))).not.toMatchObject({ uuid: entry.uuid });
+  });
+
+  it('tunes without a new instance, and refuses what contradicts itself', async () => {
+    const { mounts, at } = await active();
+    const entry = await mounts.enable(kv('app', { options: { a: '1' } }));
+    const before = at('app/')?.engine;
+    const after = await mounts.tune(entry, { maxLeaseTtlSeconds: 100 }, { description: 'new', options: { b: '2' } });
+    expect(after).toMatchObject({
+      tuning: { maxLeaseTtlSeconds: 100 },
+      description: 'new',
+      options: { a: '1', b: '2' },
+    });
+    expect(at('app/')).toMatchObject({ entry: after });
+    expect(at('app/')?.engine).toBe(before);
+    await expect(mounts.tune(entry, { defaultLeaseTtlSeconds: 101 }, {})).rejects.toThrow('would be less than');
+  });
+
+  it('moves a mount with its data, and says how it went', async () => {
+    const { mounts, at, log, failing, node } = await active();
+    const entry = await mounts.enable(kv('app'));
+    const end = (path: string) => ({ table: 'secret' as const, namespace: ROOT_NAMESPACE, path });
+    const id = await mounts.move(end('app'), end('team/app'));
+    await settled();
+    expect(await mounts.moveStatus(id)).toMatchObject({
+      sourceMount: 'app/',
+      targetMount: 'team/app/',
+      status: 'success',
+    });
+    expect(at('app/x')).toBeUndefined();
+    expect(at('team/app/x')?.entry).toMatchObject({ uuid: entry.uuid, accessor: entry.accessor, tainted: false });
+    expect(at('team/app/x')?.unavailable).toBeUndefined();
+    expect(log).toContain('revoke app/');
+    for (const [from, to] of [
+      ['none', 'x'],
+      ['sys', 'x'],
+      ['team/app', 'auth/x'],
+      ['team/app', 'sys'],
+      ['team/app', 'team/app'],
+    ])
+      await expect(mounts.move(end(from ?? ''), end(to ?? ''))).rejects.toMatchObject({ code: 'bad-request' });
+    failing.add('revoke');
+    const failed = await mounts.move(end('team/app'), end('again'));
+    await settled();
+    expect(await mounts.moveStatus(failed)).toMatchObject({ status: 'failure' });
+    const restarted = node(true);
+    await restarted.mounts.start();
+    expect(restarted.at('team/app/x')).toMatchObject({ prefix: 'team/app/' });
+    expect(restarted.at('team/app/x')?.unavailable).toBeUndefined();
+    expect(await mounts.moveStatus('../../x')).toBeUndefined();
+  });
+
+  it('is followed by other nodes: new, moved and ended mounts, and changed keys', async () => {
+    const { mounts, node, engineAt } = await active();
+    const replica = node(false);
+    await replica.mounts.start();
+    await mounts.enable(kv('app'));
+    await settled();
+    await engineAt('app/').context.transact((view) => view.putJson('config', 1));
+    expect(replica.engineAt('app/').invalidated).toEqual(['config']);
+    const end = (path: string) => ({ table: 'secret' as const, namespace: ROOT_NAMESPACE, path });
+    await mounts.move(end('app'), end('moved'));
+    await settled();
+    expect(replica.at('app/x')).toBeUndefined();
+    expect(replica.at('moved/x')).toBeDefined();
+    expect(replica.at('moved/x')?.unavailable).toBeUndefined();
+    await mounts.disable('secret', ROOT_NAMESPACE, 'moved');
+    await settled();
+    expect(replica.at('moved/x')).toBeUndefined();
+    expect(replica.mounts.list('secret', ROOT_NAMESPACE).map(({ path }) => path)).toEqual(['sys/']);
+  });
+
+  it('lets the others serve where one cannot be made, or its type is gone', async () => {
+    const { mounts, node, transactor } = await active();
+    const broken = await mounts.enable(kv('broken'));
+    await mounts.enable(kv('fine'));
+    await transactor.run((tx) =>
+      tx.put(
+        'core/mounts/u-gone',
+        Buffer.from(JSON.stringify({ ...broken, uuid: 'u-gone', path: 'gone/', type: 'gone', accessor: 'gone_1' })),
+      ),
+    );
+    const restarted = node(true);
+    restarted.failing.add('broken/');
+    await restarted.mounts.start();
+    await restarted.mounts.activate();
+    expect(restarted.at('broken/x')?.unavailable).toBe('the mount at broken/ could not be started');
+    expect(restarted.at('gone/x')?.unavailable).toBeDefined();
+    expect(restarted.at('fine/x')?.unavailable).toBeUndefined();
+    await restarted.mounts.tune(broken, {}, { description: 'still' });
+    expect(restarted.at('broken/x')?.unavailable).toBeDefined();
+  });
+
+  it('undoes intents that were left behind, once, also where another mount fails', async () => {
+    const { mounts, engineAt, log, rounds, time, failing } = await active();
+    await mounts.enable(kv('a'));
+    await mounts.enable(kv('b'));
+    failing.add('periodic a/');
+    const { context } = engineAt('b/');
+    await context.intents.record('user', { name: 'u1' });
+    const done = await context.intents.record('user', { name: 'u2' });
+    await context.transact((view) => context.intents.settle(view, done));
+    const round = async (): Promise<readonly string[]> => {
+      for (const run of rounds) run();
+      await settled();
+      return log.filter((line) => line.startsWith('rollback'));
+    };
+    expect(await round()).toEqual([]);
+    time.nowMs += 10 * 60_000;
+    expect(await round()).toEqual(['rollback b/ user {"name":"u1"}']);
+    expect(await round()).toHaveLength(1);
+  });
+});
