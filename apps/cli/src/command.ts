@@ -1,12 +1,15 @@
 import type { ApiClient } from '@coffer/api-client';
 import type { FlagSpec, FlagValues } from './flags.ts';
 import type { Printer } from './output/printer.ts';
+import type { TokenHelper } from './token-helper.ts';
 
 /** What a command gets. */
 export interface CommandContext {
   readonly client: ApiClient;
-  /** For questions beside the command's own request (which mount is it?): never dry. */
+  /** For questions beside the command's own request (which mount is it?): never dry, never wrapped. */
   readonly probe: ApiClient;
+  /** Where a login keeps its token. */
+  readonly helper: TokenHelper;
   readonly flags: FlagValues;
   readonly args: readonly string[];
   readonly print: Printer;

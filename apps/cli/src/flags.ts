@@ -85,6 +85,10 @@ export function parseFlags(
   return { flags: new FlagValues(values), args: argv.slice(at) };
 }
 
+/** Arguments that look like flags that came too late; `-` is standard input. */
+export const trailingFlags = (args: readonly string[]): readonly string[] =>
+  args.filter((arg) => arg.startsWith('-') && arg !== '-');
+
 const DURATION = /^[+-]?(\d+|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d))+)$/;
 
 function checkValue(spec: FlagSpec, name: string, value: string): void {

@@ -27,7 +27,7 @@ function outputFlags(command: Command): readonly FlagSpec[] {
 export function commandHelp(program: string, command: Command): string {
   const parts = [
     `Usage: ${program} ${command.name} ${command.usage}`.trimEnd(),
-    indent(command.help.replaceAll('vault ', `${program} `)),
+    indent(command.help.replaceAll('$ vault ', `$ ${program} `)),
   ];
   const http = command.http ? HTTP_FLAGS : [];
   if (http.length > 0) parts.push(`HTTP Options:\n\n${describeFlags(http)}`);

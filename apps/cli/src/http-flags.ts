@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { ClientSettings } from '@coffer/api-client';
 import { UsageError, durationText } from './flags.ts';
 import type { FlagSpec, FlagValues } from './flags.ts';
@@ -53,23 +50,18 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const fromEnvironment = (env: Environment, name: string): string | undefined =>
   env[`COFFER_${name}`] || env[`VAULT_${name}`] || undefined;
 
-export const TOKEN_FILE = join(homedir(), '.vault-token');
-
-/** The token of the last login. */
-export function storedToken(): string | undefined {
-  try {
-    return readFileSync(TOKEN_FILE, 'utf8').trim() || undefined;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Flags before the environment, the environment before the token's file. @throws UsageError */
-export function clientSettings(flags: FlagValues, env: Environment): ClientSettings {
+/**
+ * Flags before the environment.
+ *
+ * @param stored the token of the last login; asked only if the environment has none
+ * @throws UsageError, HeaderError
+ */
+export function clientSettings(flags: FlagValues, env: Environment, stored: () => string | undefined): ClientSettings {
   const text = (flag: string, name: string): string | undefined => flags.text(flag) ?? fromEnvironment(env, name);
   const headers = flags.texts('header').map((pair): readonly [string, string] => {
     const [name = '', ...value] = pair.split('=');
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || /[^\t\u0020-\u00ff]|\u007f/.test(value.join('=')))
+      throw new HeaderError(`failed to setup Headers[${name}]: not a valid header`);
     if (/^x-vault-/i.test(name))
       throw new HeaderError(
         `failed to setup Headers[${name}]: Header starting by 'X-Vault-' are for internal usage only`,
@@ -78,19 +70,51 @@ export function clientSettings(flags: FlagValues, env: Environment): ClientSetti
   });
   const wrapTtl = flags.text('wrap-ttl') ?? fromEnvironment(env, 'WRAP_TTL');
   return {
-    address: text('address', 'ADDR') ?? 'https://127.0.0.1:8200',
-    token: fromEnvironment(env, 'TOKEN') ?? storedToken(),
+    address: addressOf(text('agent-address', 'AGENT_ADDR') ?? text('address', 'ADDR') ?? 'https://127.0.0.1:8200'),
+    token: tokenOf(fromEnvironment(env, 'TOKEN') ?? stored()),
     namespace: text('namespace', 'NAMESPACE'),
     wrapTtl: wrapTtl === undefined ? undefined : durationText(wrapTtl),
     caCertFile: text('ca-cert', 'CACERT'),
+    caCertPem: flags.has('ca-cert') ? undefined : fromEnvironment(env, 'CACERT_BYTES'),
+    caPath: text('ca-path', 'CAPATH'),
     clientCertFile: text('client-cert', 'CLIENT_CERT'),
     clientKeyFile: text('client-key', 'CLIENT_KEY'),
     tlsServerName: text('tls-server-name', 'TLS_SERVER_NAME'),
-    skipVerify: flags.boolOr('tls-skip-verify') ?? /^(1|t|true)$/i.test(fromEnvironment(env, 'SKIP_VERIFY') ?? ''),
+    skipVerify: flags.boolOr('tls-skip-verify') ?? truth('SKIP_VERIFY', fromEnvironment(env, 'SKIP_VERIFY')),
     timeoutMs: millisecondsOf(fromEnvironment(env, 'CLIENT_TIMEOUT') ?? '60s'),
-    retriesMax: Number(fromEnvironment(env, 'MAX_RETRIES') ?? 2),
+    retriesMax: countOf('MAX_RETRIES', fromEnvironment(env, 'MAX_RETRIES') ?? '2'),
     headers,
+    mfa: flags.has('mfa') ? flags.texts('mfa') : (fromEnvironment(env, 'MFA')?.split(',') ?? []),
+    policyOverride: flags.bool('policy-override'),
+    disableRedirects:
+      flags.boolOr('disable-redirects') ?? truth('DISABLE_REDIRECTS', fromEnvironment(env, 'DISABLE_REDIRECTS')),
   };
+}
+
+/** Go's client asks names such as `127.0.0.1:8200` to have a scheme, too. @throws UsageError */
+function addressOf(text: string): string {
+  if (/^unix:\/\/./.test(text)) return text;
+  if (/^https?:\/\//i.test(text) && URL.canParse(text)) return text;
+  throw new UsageError(`invalid address "${text}": expected http://host:port, https://host:port or unix:///path`);
+}
+
+/** A token with a line end or a space in it would be refused as a header with less of an explanation. @throws UsageError */
+function tokenOf(text: string | undefined): string | undefined {
+  const token = text?.trim();
+  if (token !== undefined && /[^\u0021-\u007e]/.test(token))
+    throw new UsageError('the configured token contains non-printable characters and cannot be used');
+  return token === '' ? undefined : token;
+}
+
+function truth(name: string, text: string | undefined): boolean {
+  if (text === undefined) return false;
+  if (!/^(1|0|t|f|true|false)$/i.test(text)) throw new UsageError(`could not parse ${name}: "${text}" is no boolean`);
+  return /^(1|t|true)$/i.test(text);
+}
+
+function countOf(name: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`could not parse ${name}: "${text}" is no number`);
+  return Number(text);
 }
 
 /** Exit code 2, as Vault has it. */

@@ -6,13 +6,20 @@ import type { Command } from './command.ts';
 import { COMMANDS, GROUPS } from './commands/index.ts';
 import { complete } from './completion.ts';
 import { DryClient, DryRun } from './dry-run.ts';
-import { UsageError, parseFlags } from './flags.ts';
+import { UsageError, parseFlags, trailingFlags } from './flags.ts';
 import { commandHelp, flagsOf, groupHelp, programHelp } from './help.ts';
 import { HeaderError, clientSettings, fromEnvironment } from './http-flags.ts';
 import { Printer } from './output/printer.ts';
+import { tokenHelper } from './token-helper.ts';
 import type { Format, Streams } from './output/printer.ts';
 
 const FORMATS: readonly string[] = ['table', 'json', 'yaml', 'yml', 'pretty', 'raw'];
+
+// Who reads only the first lines (`coffer list … | head -1`) closes the pipe: no failure.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 
 const streams: Streams = {
   out: (text) => void process.stdout.write(text),
@@ -81,7 +88,7 @@ async function runCommand(command: Command, argv: readonly string[], program: st
   try {
     return await runParsed(command, argv, program);
   } catch (error) {
-    return explain(error, new Printer('table', undefined, streams));
+    return explain(error, new Printer('table', undefined, streams, undefined));
   }
 }
 
@@ -95,16 +102,26 @@ async function runParsed(command: Command, argv: readonly string[], program: str
   const format = formatOf(
     flags.text('format') ?? (command.output ? fromEnvironment(process.env, 'FORMAT') : undefined),
   );
-  const print = new Printer(format, flags.text('field'), streams);
+  const yaml = format === 'yaml' ? (await import('./output/yaml.ts')).toYaml : undefined;
+  const print = new Printer(format, flags.text('field'), streams, yaml);
+  const trailing = passThrough ? [] : trailingFlags(args);
+  if (trailing.length > 0 && format === 'table')
+    print.error(
+      `Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [${trailing.join(',')}]`,
+    );
   checkArguments(command, args);
-  const settings = command.http ? clientSettings(flags, process.env) : clientSettings(parseFlags([], []).flags, {});
+  const helper = await tokenHelper(process.env);
+  const settings = command.http
+    ? clientSettings(flags, process.env, () => helper.get())
+    : clientSettings(parseFlags([], []).flags, {}, () => undefined);
   const probe = new ApiClient(settings);
   const dry = flags.bool('output-curl-string') ? 'curl' : flags.bool('output-policy') ? 'policy' : undefined;
   let input: string | undefined;
   try {
     return await command.run({
       client: dry ? new DryClient(probe, dry, program) : probe,
-      probe,
+      probe: command.http ? new ApiClient({ ...settings, wrapTtl: undefined }) : probe,
+      helper,
       flags,
       args,
       print,
@@ -153,6 +170,11 @@ function explain(error: unknown, print: Printer): number {
   ) {
     print.error(error.message);
     return error instanceof CommandError ? error.code : 2;
+  }
+  if (error instanceof Error && 'syscall' in error) {
+    // A file or a terminal that cannot be used; what was asked of the server has errors of its own.
+    print.error(`Error: ${error.message}`);
+    return 1;
   }
   throw error;
 }

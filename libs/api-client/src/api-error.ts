@@ -1,3 +1,11 @@
+/** The request that was refused. */
+export interface RefusedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly status: number;
+  readonly namespace?: string | undefined;
+}
+
 /** The server answered with an error. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -8,20 +16,23 @@ export class ApiError extends Error {
   /** The whole answer, where it carries more than errors (`data` of a deleted version, warnings). */
   readonly body: ApiResponse | undefined;
 
-  constructor(method: string, url: string, status: number, errors: readonly string[], body: ApiResponse | undefined) {
-    super(describe(method, url, status, errors));
-    this.method = method;
-    this.url = url;
-    this.status = status;
-    this.errors = errors;
+  /** @param errors the server's errors, or the whole answer where it was no JSON */
+  constructor(request: RefusedRequest, errors: readonly string[] | string, body: ApiResponse | undefined) {
+    super(describe(request, errors));
+    this.method = request.method;
+    this.url = request.url;
+    this.status = request.status;
+    this.errors = typeof errors === 'string' ? (errors === '' ? [] : [errors]) : errors;
     this.body = body;
   }
 }
 
 /** In the form that Vault's clients print. */
-function describe(method: string, url: string, status: number, errors: readonly string[]): string {
-  const lines = errors.map((error) => `* ${error}`);
-  return `Error making API request.\n\nURL: ${method} ${url}\nCode: ${String(status)}. Errors:\n\n${lines.join('\n')}`;
+function describe({ method, url, status, namespace }: RefusedRequest, errors: readonly string[] | string): string {
+  const where = namespace ? `Namespace: ${namespace}\n` : '';
+  const raw = typeof errors === 'string';
+  const lines = raw ? errors : errors.map((error) => `* ${error}`).join('\n');
+  return `Error making API request.\n\n${where}URL: ${method} ${url}\nCode: ${String(status)}. ${raw ? 'Raw Message' : 'Errors'}:\n\n${lines}`;
 }
 
 /** The server could not be asked. */

@@ -1,28 +1,35 @@
-import { readFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
-import type { IncomingMessage, RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { ApiError, ConnectionError } from './api-error.ts';
 import type { ApiResponse } from './api-error.ts';
 import { parseExactJson } from './exact-json.ts';
+import { isRetriable, transmit } from './transmit.ts';
 
 /** How a client reaches its server. */
 export interface ClientSettings {
-  /** `http://127.0.0.1:8200` */
+  /** `http://127.0.0.1:8200`, or `unix:///run/agent.sock`. */
   readonly address: string;
   readonly token: string | undefined;
   readonly namespace: string | undefined;
   /** As the client wrote it: "60s", "60". */
   readonly wrapTtl: string | undefined;
   readonly caCertFile: string | undefined;
+  /** A folder of PEM files, all of them trusted. */
+  readonly caPath?: string | undefined;
+  /** PEM; before the file and the folder. */
+  readonly caCertPem?: string | undefined;
   readonly clientCertFile: string | undefined;
   readonly clientKeyFile: string | undefined;
   readonly tlsServerName: string | undefined;
   readonly skipVerify: boolean;
   readonly timeoutMs: number;
-  /** How often a failed request is tried again (5xx and no connection). */
+  /** How often a failed request is tried again (412, 5xx except 501, and no connection). */
   readonly retriesMax: number;
   readonly headers: readonly (readonly [string, string])[];
+  /** Credentials of second factors, `method:code`, one a header. */
+  readonly mfa?: readonly string[];
+  readonly policyOverride?: boolean;
+  /** Answers of 3xx are errors. */
+  readonly disableRedirects?: boolean;
 }
 
 /** What is sent. */
@@ -33,10 +40,13 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: unknown;
   readonly token?: string;
+  /** Instead of the setting; `''` for none. */
   readonly wrapTtl?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Send and answer bytes as they are. */
-  readonly rawBody?: Uint8Array;
+  /** A file whose bytes are the body; the time limit is then one of silence. */
+  readonly bodyFile?: string;
+  /** A file for the body of an answer below 300; the time limit is then one of silence. */
+  readonly answerFile?: string;
 }
 
 export interface RawAnswer {
@@ -46,9 +56,12 @@ export interface RawAnswer {
 }
 
 const REDIRECTS_MAX = 1;
-const RETRY_WAIT_MS = 1000;
+const RETRY_WAIT_MS_MIN = 1000;
+const RETRY_WAIT_MS_MAX = 1500;
+/** Vault's clients wrap these for five minutes if nothing else is asked for. */
+const WRAPPED_BY_DEFAULT = 'sys/wrapping/wrap';
 
-/** A client of the HTTP API. One for a run of the program; keeps no connection open at its end. */
+/** A client of the HTTP API; connections are kept for the next request, but keep no process alive. */
 export class ApiClient {
   readonly settings: ClientSettings;
 
@@ -59,27 +72,28 @@ export class ApiClient {
   /** The URL of a request, as error texts and `-output-curl-string` show it. */
   url(request: ApiRequest): string {
     const path = request.path.replace(/^\/+/, '');
-    const encoded = path
-      .split('/')
-      .map((part) => encodeURIComponent(part).replaceAll('%3A', ':').replaceAll('%40', '@'))
-      .join('/');
+    const encoded = path.split('/').map(encodeSegment).join('/');
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(request.query ?? {}))
       for (const item of typeof value === 'string' ? [value] : value) query.append(name, item);
     const text = query.toString();
-    return `${this.settings.address.replace(/\/+$/, '')}/v1/${encoded}${text === '' ? '' : `?${text}`}`;
+    const address = this.settings.address.startsWith('unix://') ? 'http://localhost' : this.settings.address;
+    return `${address.replace(/\/+$/, '')}/v1/${encoded}${text === '' ? '' : `?${text}`}`;
   }
 
   /** The headers of a request; the token among them. */
-  headers(request: ApiRequest): Record<string, string> {
-    const { token, namespace, wrapTtl, headers } = this.settings;
+  headers(request: ApiRequest): Record<string, string | string[]> {
+    const { token, namespace, wrapTtl, headers, mfa, policyOverride } = this.settings;
     const bearer = request.token ?? token;
-    const wrap = request.wrapTtl ?? wrapTtl;
+    const byDefault = request.path.replace(/^\/+|\/+$/g, '') === WRAPPED_BY_DEFAULT ? '5m' : undefined;
+    const wrap = request.wrapTtl ?? wrapTtl ?? byDefault;
     return {
       'X-Vault-Request': 'true',
       ...(bearer ? { 'X-Vault-Token': bearer } : {}),
       ...(namespace ? { 'X-Vault-Namespace': namespace } : {}),
       ...(wrap ? { 'X-Vault-Wrap-Ttl': wrap } : {}),
+      ...(mfa && mfa.length > 0 ? { 'X-Vault-MFA': [...mfa] } : {}),
+      ...(policyOverride ? { 'X-Vault-Policy-Override': 'true' } : {}),
       ...(request.method === 'PATCH' ? { 'Content-Type': 'application/merge-patch+json' } : {}),
       ...Object.fromEntries(headers),
       ...request.headers,
@@ -92,21 +106,19 @@ export class ApiClient {
    */
   async send(request: ApiRequest): Promise<ApiResponse | undefined> {
     const answer = await this.sendRaw(request);
+    if (refused(request, answer.status)) throw this.#failure(request, answer);
     const text = answer.body.toString('utf8');
-    const parsed = text.trim() === '' ? undefined : parseBody(text);
-    if (answer.status >= 400) {
-      const errors =
-        parsed && Array.isArray(parsed.errors)
-          ? parsed.errors.map(String)
-          : parsed === undefined && text.trim() !== ''
-            ? [text.trim()]
-            : [];
-      throw new ApiError(request.method, this.url(request), answer.status, errors, parsed);
-    }
-    return parsed;
+    return text.trim() === '' ? undefined : parseBody(text);
   }
 
-  /** The answer as it came. @throws ConnectionError */
+  /** As `send`, for bodies that are no JSON. @throws ApiError, ConnectionError */
+  async transfer(request: ApiRequest): Promise<RawAnswer> {
+    const answer = await this.sendRaw(request);
+    if (refused(request, answer.status)) throw this.#failure(request, answer);
+    return answer;
+  }
+
+  /** The answer as it came, whatever its status. @throws ConnectionError */
   async sendRaw(request: ApiRequest): Promise<RawAnswer> {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -114,70 +126,52 @@ export class ApiClient {
         const again = answer.status === 412 || (answer.status >= 500 && answer.status !== 501);
         if (!again || attempt >= this.settings.retriesMax) return answer;
       } catch (error) {
-        if (!(error instanceof ConnectionError) || attempt >= this.settings.retriesMax) throw error;
+        if (!(error instanceof ConnectionError) || !isRetriable(error) || attempt >= this.settings.retriesMax)
+          throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_WAIT_MS * 2 ** attempt, 1500)));
+      await new Promise((resolve) =>
+        setTimeout(resolve, Math.min(RETRY_WAIT_MS_MIN * 2 ** attempt, RETRY_WAIT_MS_MAX)),
+      );
     }
+  }
+
+  #failure(request: ApiRequest, answer: RawAnswer): ApiError {
+    const text = answer.body.toString('utf8');
+    const parsed = text.trim() === '' ? undefined : parseBody(text);
+    return new ApiError(
+      {
+        method: request.method,
+        url: this.url(request),
+        status: answer.status,
+        namespace: this.settings.namespace,
+      },
+      parsed ? (Array.isArray(parsed.errors) ? parsed.errors.map(String) : []) : text.trim(),
+      parsed,
+    );
   }
 
   async #follow(request: ApiRequest): Promise<RawAnswer> {
     let url = this.url(request);
     for (let hop = 0; ; hop++) {
-      const answer = await this.#once(request, url);
+      const answer = await transmit(this.settings, request, url, this.headers(request));
       const { location } = answer.headers;
-      if (![301, 302, 307, 308].includes(answer.status) || location === undefined || hop >= REDIRECTS_MAX)
-        return answer;
+      if (![301, 302, 307, 308].includes(answer.status) || location === undefined) return answer;
+      if (this.settings.disableRedirects || hop >= REDIRECTS_MAX) return answer;
       const next = new URL(location, url);
       if (url.startsWith('https:') && next.protocol !== 'https:')
         throw new ConnectionError('redirect would cause protocol downgrade');
       url = next.href;
     }
   }
+}
 
-  #once(request: ApiRequest, url: string): Promise<RawAnswer> {
-    const { settings } = this;
-    const payload =
-      request.rawBody ?? (request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body)));
-    const target = new URL(url);
-    const options: RequestOptions & {
-      readonly rejectUnauthorized?: boolean;
-      readonly ca?: string;
-      readonly cert?: string;
-      readonly key?: string;
-      readonly servername?: string;
-    } = {
-      method: request.method,
-      headers: { ...this.headers(request), ...(payload ? { 'Content-Length': String(payload.length) } : {}) },
-      timeout: settings.timeoutMs,
-      ...(target.protocol === 'https:' ? this.#tls() : {}),
-    };
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error): void =>
-        reject(new ConnectionError(connectionText(request.method, url, error), { cause: error }));
-      const outgoing = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, options, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
-        );
-        response.on('error', fail);
-      });
-      outgoing.on('timeout', () => outgoing.destroy(new Error('context deadline exceeded')));
-      outgoing.on('error', fail);
-      outgoing.end(payload);
-    });
-  }
+/** 429 is how a healthy standby answers about its health, and a refusal elsewhere. */
+const refused = (request: ApiRequest, status: number): boolean =>
+  status >= 400 && !(status === 429 && request.path.replace(/^\/+|\/+$/g, '') === 'sys/health');
 
-  #tls(): Record<string, unknown> {
-    const { caCertFile, clientCertFile, clientKeyFile, tlsServerName, skipVerify } = this.settings;
-    return {
-      rejectUnauthorized: !skipVerify,
-      ...(caCertFile ? { ca: readFileSync(caCertFile, 'utf8') } : {}),
-      ...(clientCertFile ? { cert: readFileSync(clientCertFile, 'utf8') } : {}),
-      ...(clientKeyFile ? { key: readFileSync(clientKeyFile, 'utf8') } : {}),
-      ...(tlsServerName ? { servername: tlsServerName } : {}),
-    };
-  }
+/** Escapes what Go's clients escape in a path; the rest stays readable. */
+function encodeSegment(segment: string): string {
+  return encodeURIComponent(segment).replaceAll(/%(?:24|26|2B|2C|3A|3B|3D|40)/g, decodeURIComponent);
 }
 
 function parseBody(text: string): ApiResponse | undefined {
@@ -188,18 +182,4 @@ function parseBody(text: string): ApiResponse | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** As Go's client says it. */
-function connectionText(method: string, url: string, error: Error): string {
-  const verb = method[0] + method.slice(1).toLowerCase();
-  const { code, address, port } = error as NodeJS.ErrnoException & {
-    readonly address?: string;
-    readonly port?: number;
-  };
-  const reason =
-    code === 'ECONNREFUSED'
-      ? `dial tcp ${address ?? ''}:${String(port ?? '')}: connect: connection refused`
-      : error.message || String(code);
-  return `${verb} "${url}": ${reason}`;
 }

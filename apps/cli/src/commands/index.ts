@@ -3,7 +3,19 @@ import { genericCommands } from './generic.ts';
 import { kvMetadataCommands } from './kv-metadata.ts';
 import { kvCommands } from './kv.ts';
 import { loginCommands } from './login.ts';
-import { miscCommands } from './misc.ts';
+import { versionCommands } from './version.ts';
+import { printTokenCommands } from './print-token.ts';
+import { unwrapCommands } from './unwrap.ts';
+import { leaseCommands } from './lease.ts';
+import { auditCommands } from './audit.ts';
+import { pathHelpCommands } from './path-help.ts';
+import { namespaceCommands } from './namespace.ts';
+import { completionCommands } from './completion.ts';
+import { serverCommands } from './server.ts';
+import { operatorSnapshotCommands } from './operator-snapshot.ts';
+import { operatorAutopilotCommands } from './operator-autopilot.ts';
+import { operatorSharesCommands } from './operator-shares.ts';
+import { pluginCommands } from './plugin.ts';
 import { mountCommands } from './mounts.ts';
 import { operatorCommands } from './operator.ts';
 import { operatorRaftCommands } from './operator-raft.ts';
@@ -17,7 +29,19 @@ export const COMMANDS: readonly Command[] = [
   ...kvCommands,
   ...kvMetadataCommands,
   ...loginCommands,
-  ...miscCommands,
+  ...versionCommands,
+  ...printTokenCommands,
+  ...unwrapCommands,
+  ...leaseCommands,
+  ...auditCommands,
+  ...pathHelpCommands,
+  ...namespaceCommands,
+  ...completionCommands,
+  ...serverCommands,
+  ...operatorSnapshotCommands,
+  ...operatorAutopilotCommands,
+  ...operatorSharesCommands,
+  ...pluginCommands,
   ...mountCommands,
   ...operatorCommands,
   ...operatorRaftCommands,
@@ -43,6 +67,8 @@ export const GROUPS: readonly CommandGroup[] = [
   group('operator', 'Perform operator-specific tasks'),
   group('operator raft', 'Interact with the Raft storage'),
   group('operator raft snapshot', 'Restores and saves snapshots of the Raft storage'),
+  group('operator raft autopilot', 'Interact with autopilot'),
+  group('plugin', 'Interact with the plugin catalog'),
   group('policy', 'Interact with policies'),
   group('print', 'Prints runtime configurations'),
   group('secrets', 'Interact with secrets engines'),

@@ -1,3 +1,4 @@
+import { ApiError } from '@coffer/api-client';
 import type { ApiResponse } from '@coffer/api-client';
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
@@ -101,6 +102,8 @@ const get: Command = {
     const version = flags.int('version');
     const query = at.version === 2 && version ? { version: String(version) } : {};
     const answer = await doing(`Error reading ${path}`, orMissing(client.send({ method: 'GET', path, query })));
+    if (answer?.wrap_info && (print.field === undefined || at.version === 1)) return print.secret(answer);
+    if (answer?.wrap_info) throw new CommandError(`No data found at ${path}`);
     if (!answer?.data) {
       if (answer) print.warnings(answer);
       throw noValue(path);
@@ -123,7 +126,8 @@ function printV2(context: CommandContext, answer: ApiResponse, path: string): nu
   const data = answer.data?.data as Data | null | undefined;
   const metadata = answer.data?.metadata as Data | null | undefined;
   if (print.field !== undefined) {
-    if (data && Object.hasOwn(data, print.field)) return print.plainField(data[print.field]);
+    if (!data) throw new CommandError(`No data found at ${path}`);
+    if (Object.hasOwn(data, print.field)) return print.plainField(data[print.field]);
     return print.fieldOf(answer, print.field);
   }
   if (print.format !== 'table' || answer.wrap_info) return print.secret(answer);
@@ -161,7 +165,7 @@ const patch: Command = {
     if (pairs.length === 0 && removed.length === 0) throw new UsageError('Must supply data');
     const method = flags.text('method') ?? '';
     if (!['', 'patch', 'rw'].includes(method))
-      throw new UsageError(`Unsupported method provided to -method flag: ${method}`);
+      throw new CommandError(`Unsupported method provided to -method flag: ${method}`);
     const data = {
       ...parseKeyValues(pairs, context.readInput),
       ...Object.fromEntries(removed.map((name) => [name, null])),
@@ -177,8 +181,7 @@ const patch: Command = {
       if (!answer) throw noValue(path);
       return printWritten(context, answer, path);
     } catch (error) {
-      if (!(error instanceof Error) || !('status' in error)) throw error;
-      if (error.status === 404) throw noValue(path);
+      if (!(error instanceof ApiError)) throw error;
       if (method === '' && (error.status === 403 || error.status === 405))
         return readThenWrite(context, path, data, cas);
       throw new CommandError(`Error writing data to ${path}: ${error.message}`);

@@ -1,11 +1,10 @@
-import { writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { ApiResponse } from '@coffer/api-client';
 import { ApiError } from '@coffer/api-client';
+import { askHidden } from '../ask-hidden.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
-import { TOKEN_FILE, fromEnvironment } from '../http-flags.ts';
+import { fromEnvironment } from '../http-flags.ts';
 import { parseKeyValues } from '../key-values.ts';
 
 type Config = Readonly<Record<string, unknown>>;
@@ -32,7 +31,7 @@ const METHODS: Readonly<Record<string, LoginMethod>> = {
 
 async function loginByToken(context: CommandContext, _path: string, config: Config): Promise<ApiResponse | undefined> {
   const { client, flags } = context;
-  const token = (textOf(config.token) ?? (await ask(context, 'Token (will be hidden): '))).trim();
+  const token = (textOf(config.token) ?? (await askHidden(context, 'Token (will be hidden): '))).trim();
   if (token === '')
     throw new CommandError(
       'Error authenticating: a token must be passed to auth, please view the help for more information',
@@ -75,46 +74,8 @@ async function loginByPassword(
   const { username, ...rest } = config;
   const name = textOf(username) ?? (path === 'ldap' ? (process.env.LOGNAME ?? process.env.USER) : undefined);
   if (name === undefined) throw new CommandError("Error authenticating: 'username' must be specified");
-  const password = textOf(rest.password) ?? (await ask(context, 'Password (will be hidden): '));
+  const password = textOf(rest.password) ?? (await askHidden(context, 'Password (will be hidden): '));
   return context.client.send({ method: 'PUT', path: `auth/${path}/login/${name}`, body: { ...rest, password } });
-}
-
-/** Asks at a terminal without showing what is typed. */
-async function ask({ flags }: CommandContext, prompt: string): Promise<string> {
-  if (flags.bool('non-interactive'))
-    throw new CommandError('Error authenticating: input is needed, but -non-interactive was given');
-  process.stderr.write(prompt);
-  const lines = createInterface({ input: process.stdin, terminal: false });
-  const { stdin } = process;
-  if (stdin.isTTY) stdin.setRawMode(true);
-  try {
-    return await (stdin.isTTY ? typed() : firstLine(lines));
-  } finally {
-    if (stdin.isTTY) stdin.setRawMode(false);
-    lines.close();
-    process.stderr.write('\n');
-  }
-}
-
-function firstLine(lines: ReturnType<typeof createInterface>): Promise<string> {
-  return new Promise((resolve) => {
-    lines.once('line', resolve);
-    lines.once('close', () => resolve(''));
-  });
-}
-
-/** Keys until Enter; Ctrl-C ends the program. */
-function typed(): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    process.stdin.on('data', (keys: Buffer) => {
-      for (const key of keys.toString('utf8')) {
-        if (key === '\r' || key === '\n') return resolve(text);
-        if (key === '\u0003') process.exit(130);
-        text = key === '\u007f' ? text.slice(0, -1) : text + key;
-      }
-    });
-  });
 }
 
 const login: Command = {
@@ -155,7 +116,7 @@ async function runLogin(context: CommandContext): Promise<number> {
     if (answer?.wrap_info) return print.secret(answer);
     throw new CommandError('Error authenticating: the answer has no token');
   }
-  if (!noStore) writeFileSync(TOKEN_FILE, auth.client_token, { mode: 0o600 });
+  if (!noStore) context.helper.store(auth.client_token);
   if (tokenOnly) {
     print.text(auth.client_token);
     return 0;

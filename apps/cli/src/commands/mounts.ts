@@ -1,7 +1,8 @@
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
-import { UsageError, durationText } from '../flags.ts';
+import { durationText } from '../flags.ts';
 import type { FlagSpec, FlagValues } from '../flags.ts';
+import { loginHelp } from '../login-help.ts';
 import { goValue } from '../output/go-value.ts';
 import { titledTable } from '../output/table.ts';
 
@@ -209,7 +210,7 @@ function list(kind: Kind): Command {
         client.send({ method: 'GET', path: kind.api }),
       );
       const mounts = (answer?.data ?? {}) as Readonly<Record<string, Mount>>;
-      if (print.value(mounts)) return 0;
+      if (print.value(complete(mounts))) return 0;
       const paths = Object.keys(mounts).sort();
       const detailed = flags.bool('detailed');
       const rows = paths.map((path) =>
@@ -222,6 +223,12 @@ function list(kind: Kind): Command {
       return 0;
     },
   };
+}
+
+/** A server may leave out what says nothing; scripts that read the list rely on it. */
+function complete(mounts: Readonly<Record<string, Mount>>): Record<string, unknown> {
+  const nothing = { plugin_version: '', running_plugin_version: '', running_sha256: '', deprecation_status: '' };
+  return Object.fromEntries(Object.entries(mounts).map(([path, mount]) => [path, { ...nothing, ...mount }]));
 }
 
 const simpleRow = (path: string, mount: Mount): readonly string[] => [
@@ -317,11 +324,15 @@ function move(kind: Kind): Command {
     arguments: { min: 2, max: 2 },
     async run(context) {
       const { client, args, print } = context;
-      const [from, to] = [withSlash(args[0] ?? ''), withSlash(args[1] ?? '')];
-      const names = `${kind.noun} ${from} to ${to}`;
+      // Vault asks for `auth/` before both names; who leaves it out can mean nothing else.
+      const [from, to] = [args[0] ?? '', args[1] ?? ''].map((path) => {
+        const whole = withSlash(path);
+        return whole.startsWith(kind.prefix) ? whole : kind.prefix + whole;
+      });
+      const names = `${kind.noun} ${from ?? ''} to ${to ?? ''}`;
       const answer = await doing(
         `Error moving ${names}`,
-        client.send({ method: 'POST', path: 'sys/remount', body: { from: kind.prefix + from, to: kind.prefix + to } }),
+        client.send({ method: 'POST', path: 'sys/remount', body: { from, to } }),
       );
       const id = String(answer?.data?.migration_id);
       print.line(`Started moving ${names}, with migration ID ${id}`);
@@ -342,7 +353,7 @@ async function waitForMove({ client, print }: CommandContext, id: string, names:
     const info = answer?.data?.migration_info as { readonly status?: string } | undefined;
     if (info?.status === 'success') return;
     if (info?.status === 'failure')
-      throw new CommandError(`Failure! Error encountered moving ${names}, with migration ID ${id}`, 0);
+      throw new CommandError(`Failure! Error encountered moving ${names}, with migration ID ${id}`);
     print.line(`Waiting to finish moving ${names}, with migration ID ${id}`);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
@@ -355,16 +366,22 @@ const authHelp: Command = {
   help: 'Prints how to log in by an auth method.\n\n    $ vault auth help userpass',
   http: true,
   arguments: { min: 1, max: 1 },
-  run({ args, print, program }) {
-    const [type = ''] = args;
-    const known: Readonly<Record<string, string>> = {
-      token: `Usage: ${program} login TOKEN [CONFIG K=V...]`,
-      userpass: `Usage: ${program} login -method=userpass [CONFIG K=V...]\n\n  Logs in with username=<string> and password=<string>; the password is asked for if left out.`,
-      approle: `Usage: ${program} write auth/approle/login role_id=<string> secret_id=<string>`,
-    };
-    const name = type.replace(/\/$/, '');
-    if (!Object.hasOwn(known, name)) throw new UsageError(`No auth method help available for "${type}"`);
-    print.line(known[name] ?? '');
+  async run({ client, args, print, program }) {
+    const [asked = ''] = args;
+    const direct = loginHelp(asked.trim(), program);
+    if (direct !== undefined) {
+      print.line(direct);
+      return 0;
+    }
+    const answer = await doing('Error listing auth methods', client.send({ method: 'GET', path: 'sys/auth' }));
+    const methods = new Map(Object.entries((answer?.data ?? {}) as Readonly<Record<string, Mount>>));
+    const path = withSlash(asked);
+    const type = methods.get(path)?.type;
+    if (type === undefined) throw new CommandError(`No auth method available on the server at "${path}"`, 1);
+    const help = loginHelp(type, program);
+    if (help === undefined)
+      throw new CommandError(`No method-specific CLI handler available for auth method "${type}"`);
+    print.line(help);
     return 0;
   },
 };

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { titledTable } from '../output/table.ts';
@@ -91,37 +91,4 @@ const removePeer: Command = {
   },
 };
 
-const snapshotSave: Command = {
-  name: 'operator raft snapshot save',
-  synopsis: 'Saves a snapshot of the current state of the Raft cluster into a file',
-  usage: '<snapshot_file>',
-  help: 'Saves a snapshot into a file.\n\n    $ vault operator raft snapshot save raft.snap',
-  http: true,
-  arguments: { min: 1, max: 1 },
-  async run({ client, args }) {
-    const answer = await client.sendRaw({ method: 'GET', path: 'sys/storage/raft/snapshot' });
-    if (answer.status >= 400)
-      throw new CommandError(`Error taking the snapshot: the server answered ${String(answer.status)}`);
-    writeFileSync(args[0] ?? '', answer.body, { mode: 0o600 });
-    return 0;
-  },
-};
-
-const snapshotRestore: Command = {
-  name: 'operator raft snapshot restore',
-  synopsis: 'Installs the provided snapshot, returning the cluster to the state defined in it',
-  usage: '<snapshot_file>',
-  help: 'Restores a snapshot from a file.\n\n    $ vault operator raft snapshot restore raft.snap',
-  http: true,
-  flags: [{ name: 'force', kind: 'bool', help: 'Restore a snapshot of another cluster.' }],
-  arguments: { min: 1, max: 1 },
-  async run({ client, flags, args }) {
-    const path = flags.bool('force') ? 'sys/storage/raft/snapshot-force' : 'sys/storage/raft/snapshot';
-    const answer = await client.sendRaw({ method: 'POST', path, rawBody: readFileSync(args[0] ?? '') });
-    if (answer.status >= 400)
-      throw new CommandError(`Error installing the snapshot: the server answered ${String(answer.status)}`);
-    return 0;
-  },
-};
-
-export const operatorRaftCommands: readonly Command[] = [listPeers, join, removePeer, snapshotSave, snapshotRestore];
+export const operatorRaftCommands: readonly Command[] = [listPeers, join, removePeer];

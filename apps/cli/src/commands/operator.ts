@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { ApiResponse } from '@coffer/api-client';
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
+import { askHidden } from '../ask-hidden.ts';
+import { pgpKeys } from '../pgp-keys.ts';
 import type { FlagSpec } from '../flags.ts';
 import { titledTable } from '../output/table.ts';
 import { leaderOf, printSeal } from './status.ts';
@@ -18,16 +18,6 @@ const keyFlags: readonly FlagSpec[] = [
     help: 'Files of PGP public keys, separated by commas, one a share.',
   },
 ];
-
-/** PGP keys from files, in base64, as the API takes them. */
-function pgpKeys(texts: readonly string[]): readonly string[] {
-  return texts
-    .flatMap((text) => text.split(','))
-    .filter((path) => path !== '')
-    .map((path) => {
-      return readFileSync(path.replace(/^@/, ''), 'utf8').trim();
-    });
-}
 
 const init: Command = {
   name: 'operator init',
@@ -61,40 +51,84 @@ const init: Command = {
       if (!print.value({ initialized })) print.line(initialized ? 'Vault is initialized' : 'Vault is not initialized');
       return initialized ? 0 : 2;
     }
-    const shares = flags.int('key-shares') ?? 5;
-    const keys = pgpKeys(flags.texts('pgp-keys'));
-    const rootKey = flags.text('root-token-pgp-key');
-    const body = {
-      secret_shares: shares,
-      secret_threshold: flags.int('key-threshold') ?? (shares === 1 ? 1 : Math.min(3, Math.max(2, shares))),
-      ...(keys.length > 0 ? { pgp_keys: keys } : {}),
-      ...(rootKey === undefined ? {} : { root_token_pgp_key: pgpKeys([rootKey])[0] }),
-    };
-    const answer = await doing('Error initializing', client.send({ method: 'PUT', path: 'sys/init', body }));
+    const plan = await initPlan(context);
+    const answer = await doing('Error initializing', client.send({ method: 'PUT', path: 'sys/init', body: plan.body }));
     if (!answer) throw new CommandError('Error initializing: no answer');
-    return printInit(context, answer, shares, body.secret_threshold);
+    return printInit(context, answer, plan);
   },
 };
 
-function printInit({ print }: CommandContext, answer: ApiResponse, shares: number, threshold: number): number {
-  const hex = answer.keys as readonly string[];
-  const base64 = answer.keys_base64 as readonly string[];
+interface InitPlan {
+  readonly body: Readonly<Record<string, unknown>>;
+  /** A seal that unseals by itself: the shares are for recovery. */
+  readonly recovery: boolean;
+  readonly shares: number;
+  readonly threshold: number;
+}
+
+const KEY_FLAGS = ['key-shares', 'key-threshold', 'pgp-keys'] as const;
+const RECOVERY_FLAGS = ['recovery-shares', 'recovery-threshold', 'recovery-pgp-keys'] as const;
+const DEFAULT_SHARES = 5;
+const DEFAULT_THRESHOLD = 3;
+
+/** Asks for the seal first, as Vault's client does: one that unseals by itself has recovery keys instead. */
+async function initPlan({ flags, probe }: CommandContext): Promise<InitPlan> {
+  const seal = await doing('Error checking seal status', probe.send({ method: 'GET', path: 'sys/seal-status' }));
+  const recovery = seal?.recovery_seal === true;
+  const [ours, others] = recovery ? [RECOVERY_FLAGS, KEY_FLAGS] : [KEY_FLAGS, RECOVERY_FLAGS];
+  const [sharesFlag, thresholdFlag, pgpFlag] = ours;
+  const wrong = others.find((name) => flags.has(name));
+  if (wrong !== undefined)
+    throw new UsageError(
+      `-${wrong} does not fit a seal of type ${String(seal?.type ?? 'unknown')}: use -${ours[others.findIndex((name) => name === wrong)] ?? ''}`,
+    );
+  const shares = flags.int(sharesFlag) ?? DEFAULT_SHARES;
+  const threshold = flags.int(thresholdFlag) ?? Math.min(DEFAULT_THRESHOLD, Math.max(1, shares));
+  const keys = pgpKeys(flags.texts(pgpFlag));
+  const rootKey = flags.text('root-token-pgp-key');
+  const [sharesField, thresholdField, pgpField] = recovery
+    ? (['recovery_shares', 'recovery_threshold', 'recovery_pgp_keys'] as const)
+    : (['secret_shares', 'secret_threshold', 'pgp_keys'] as const);
+  const entries: (readonly [string, unknown])[] = [
+    [sharesField, shares],
+    [thresholdField, threshold],
+  ];
+  if (keys.length > 0) entries.push([pgpField, keys]);
+  if (rootKey !== undefined) entries.push(['root_token_pgp_key', pgpKeys([rootKey])[0]]);
+  if (flags.has('stored-shares')) entries.push(['stored_shares', flags.int('stored-shares')]);
+  const body = Object.fromEntries(entries);
+  return { body, recovery, shares, threshold };
+}
+
+const listOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
+
+function printInit({ print, program }: CommandContext, answer: ApiResponse, plan: InitPlan): number {
+  const { shares, threshold, recovery } = plan;
+  const [hex, base64] = [listOf(answer.keys), listOf(answer.keys_base64)];
+  const [recoveryHex, recoveryBase64] = [listOf(answer.recovery_keys), listOf(answer.recovery_keys_base64)];
   const json = {
     unseal_keys_b64: base64,
     unseal_keys_hex: hex,
-    unseal_shares: shares,
-    unseal_threshold: threshold,
-    recovery_keys_b64: [],
-    recovery_keys_hex: [],
-    recovery_keys_shares: 0,
-    recovery_keys_threshold: 0,
+    unseal_shares: recovery ? 1 : shares,
+    unseal_threshold: recovery ? 1 : threshold,
+    recovery_keys_b64: recoveryBase64,
+    recovery_keys_hex: recoveryHex,
+    recovery_keys_shares: recovery ? shares : 0,
+    recovery_keys_threshold: recovery ? threshold : 0,
     root_token: answer.root_token,
   };
   if (print.value(json)) return 0;
   base64.forEach((key, index) => print.line(`Unseal Key ${String(index + 1)}: ${key}`));
+  recoveryBase64.forEach((key, index) => print.line(`Recovery Key ${String(index + 1)}: ${key}`));
   print.line(`\nInitial Root Token: ${String(answer.root_token)}\n`);
+  if (recovery) {
+    print.line(
+      `Success! Vault is initialized\n\nRecovery key initialized with ${String(shares)} key shares and a key threshold of ${String(threshold)}.\nPlease securely distribute the key shares printed above.`,
+    );
+    return 0;
+  }
   print.line(
-    `Vault initialized with ${String(shares)} key shares and a key threshold of ${String(threshold)}. Please\nsecurely distribute the key shares printed above. When the Vault is re-sealed,\nrestarted, or stopped, you must supply at least ${String(threshold)} of these keys to unseal it\nbefore it can start servicing requests.\n\nVault does not store the generated root key. Without at least ${String(threshold)} keys to\nreconstruct the root key, Vault will remain permanently sealed!\n\nIt is possible to generate new unseal keys, provided you have a quorum of\nexisting unseal keys shares. See "vault operator rekey" for more information.`,
+    `Vault initialized with ${String(shares)} key shares and a key threshold of ${String(threshold)}. Please\nsecurely distribute the key shares printed above. When the Vault is re-sealed,\nrestarted, or stopped, you must supply at least ${String(threshold)} of these keys to unseal it\nbefore it can start servicing requests.\n\nVault does not store the generated root key. Without at least ${String(threshold)} keys to\nreconstruct the root key, Vault will remain permanently sealed!\n\nIt is possible to generate new unseal keys, provided you have a quorum of\nexisting unseal keys shares. See "${program} operator rekey" for more information.`,
   );
   return 0;
 }
@@ -121,7 +155,7 @@ const unseal: Command = {
       if (answer) printSeal(context, answer, undefined);
       return 0;
     }
-    const key = (args[0] ?? (await askHidden('Unseal Key (will be hidden): '))).trim();
+    const key = (args[0] ?? (await askHidden(context, 'Unseal Key (will be hidden): '))).trim();
     const answer = await doing(
       'Error unsealing',
       client.send({ method: 'PUT', path: 'sys/unseal', body: { key, reset: false, migrate: flags.bool('migrate') } }),
@@ -130,21 +164,6 @@ const unseal: Command = {
     return 0;
   },
 };
-
-/** One line from the terminal, not shown. */
-async function askHidden(prompt: string): Promise<string> {
-  const { createInterface } = await import('node:readline/promises');
-  const { Writable } = await import('node:stream');
-  process.stderr.write(prompt);
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: process.stdin.isTTY });
-  try {
-    return await lines.question('');
-  } finally {
-    lines.close();
-    process.stderr.write('\n');
-  }
-}
 
 const seal: Command = {
   name: 'operator seal',
@@ -273,193 +292,6 @@ const members: Command = {
   },
 };
 
-const generateRoot: Command = {
-  name: 'operator generate-root',
-  synopsis: 'Generates a new root token',
-  usage: '[options] -init [-otp=...] [-pgp-key=...]',
-  help: 'Makes a new root token by the key shares of several people.\n\n    $ vault operator generate-root -init',
-  http: true,
-  output: 'format',
-  flags: [
-    { name: 'init', kind: 'bool', help: 'Start an attempt.' },
-    { name: 'cancel', kind: 'bool', help: 'Cancel the attempt.' },
-    { name: 'status', kind: 'bool', help: 'Print how far the attempt is.' },
-    { name: 'decode', kind: 'text', value: 'string', help: 'Decode an encoded token; with -otp.' },
-    { name: 'generate-otp', kind: 'bool', help: 'Print a one-time password.' },
-    { name: 'otp', kind: 'text', value: 'string', help: 'One-time password.' },
-    { name: 'pgp-key', kind: 'text', value: 'string', help: 'File of a PGP public key for the token.' },
-    { name: 'nonce', kind: 'text', value: 'string', help: 'Names the attempt.' },
-    { name: 'dr-token', kind: 'bool', help: 'Make a DR operation token.', hidden: true },
-    { name: 'recovery-token', kind: 'bool', help: 'Make a recovery token.', hidden: true },
-  ],
-  arguments: { min: 0, max: 1 },
-  async run(context) {
-    const { client, flags, print } = context;
-    if (flags.bool('generate-otp')) {
-      print.text(oneTimePassword(26));
-      return 0;
-    }
-    const encoded = flags.text('decode');
-    if (encoded !== undefined) {
-      const otp = flags.text('otp');
-      if (otp === undefined) throw new UsageError('Missing otp: use -otp');
-      const bytes = Buffer.from(encoded, 'base64');
-      const token = Buffer.from(bytes.map((byte, index) => byte ^ (otp.charCodeAt(index) || 0))).toString('utf8');
-      if (!print.value({ token })) print.line(token);
-      return 0;
-    }
-    const path = 'sys/generate-root/attempt';
-    if (flags.bool('cancel')) {
-      await doing('Error canceling root token generation', client.send({ method: 'DELETE', path }));
-      print.line('Success! Root token generation canceled (if it was started)');
-      return 0;
-    }
-    if (flags.bool('init')) {
-      const pgp = flags.text('pgp-key');
-      const answer = await doing(
-        'Error initializing root generation',
-        client.send({ method: 'PUT', path, body: pgp === undefined ? {} : { pgp_key: pgpKeys([pgp])[0] } }),
-      );
-      return printAttempt(context, answer);
-    }
-    const status = await doing('Error getting root generation status', client.send({ method: 'GET', path }));
-    if (flags.bool('status')) return printAttempt(context, status);
-    if (status?.started !== true)
-      throw new UsageError(
-        'No root generation is in progress. Start a root generation by running "vault operator generate-root -init".',
-      );
-    const nonce = flags.text('nonce') ?? String(status.nonce);
-    const key = (
-      context.args[0] === '-'
-        ? context.readInput()
-        : (context.args[0] ?? (await askHidden('Unseal Key (will be hidden): ')))
-    ).trim();
-    return printAttempt(
-      context,
-      await doing(
-        'Error posting unseal key',
-        client.send({ method: 'PUT', path: 'sys/generate-root/update', body: { key, nonce } }),
-      ),
-    );
-  },
-};
-
-function printAttempt({ print }: CommandContext, answer: ApiResponse | undefined): number {
-  if (!answer) return 0;
-  const value = answer.data ?? answer;
-  if (print.value(value)) return 0;
-  const text = (name: string): string => String(value[name] ?? '');
-  const rows: (readonly string[])[] = [
-    ['Nonce', text('nonce')],
-    ['Started', text('started')],
-    ['Progress', `${text('progress')}/${text('required')}`],
-    ['Complete', text('complete')],
-  ];
-  if (value.pgp_fingerprint) rows.push(['PGP Fingerprint', text('pgp_fingerprint')]);
-  if (value.encoded_token) rows.push(['Encoded Token', text('encoded_token')]);
-  if (value.otp) rows.push(['OTP', text('otp')]);
-  if (value.otp_length) rows.push(['OTP Length', text('otp_length')]);
-  print.line(
-    rows.map(([name = '', content = '']) => `${name.padEnd(13)} ${content === '' ? 'n/a' : content}`).join('\n'),
-  );
-  return 0;
-}
-
-/** Characters from 0-9A-Za-z, unbiased. */
-function oneTimePassword(length: number): string {
-  let text = '';
-  while (text.length < length)
-    text += randomBytes(length * 2)
-      .toString('base64')
-      .replaceAll(/[^0-9A-Za-z]/g, '');
-  return text.slice(0, length);
-}
-
-const rekey: Command = {
-  name: 'operator rekey',
-  synopsis: 'Generates new unseal keys',
-  usage: '[options] [KEY]',
-  help: 'Makes new key shares by the shares of several people.\n\n    $ vault operator rekey -init -key-shares=5 -key-threshold=3',
-  http: true,
-  output: 'format',
-  flags: [
-    ...keyFlags,
-    { name: 'init', kind: 'bool', help: 'Start an attempt.' },
-    { name: 'cancel', kind: 'bool', help: 'Cancel the attempt.' },
-    { name: 'status', kind: 'bool', help: 'Print how far the attempt is.' },
-    { name: 'verify', kind: 'bool', help: 'Verify new shares.' },
-    { name: 'nonce', kind: 'text', value: 'string', help: 'Names the attempt.' },
-    { name: 'target', kind: 'text', value: 'string', help: 'What to rekey: "barrier" or "recovery".' },
-    { name: 'backup', kind: 'bool', help: 'Keep PGP-encrypted shares in storage.' },
-  ],
-  arguments: { min: 0, max: 1 },
-  async run(context) {
-    const { client, flags, print } = context;
-    const path = 'sys/rekey/init';
-    if (flags.bool('cancel')) {
-      await doing('Error canceling rekey', client.send({ method: 'DELETE', path }));
-      print.line('Success! Canceled rekeying (if it was started)');
-      return 0;
-    }
-    if (flags.bool('init')) {
-      const keys = pgpKeys(flags.texts('pgp-keys'));
-      const body = {
-        secret_shares: flags.int('key-shares') ?? 5,
-        secret_threshold: flags.int('key-threshold') ?? 3,
-        ...(keys.length > 0 ? { pgp_keys: keys } : {}),
-      };
-      return printRekey(context, await doing('Error initializing rekey', client.send({ method: 'PUT', path, body })));
-    }
-    const status = await doing('Error reading rekey status', client.send({ method: 'GET', path }));
-    if (flags.bool('status')) return printRekey(context, status);
-    if (status?.started !== true)
-      throw new UsageError('No rekey is in progress. Start a rekey process by running "vault operator rekey -init".');
-    const key = (
-      context.args[0] === '-'
-        ? context.readInput()
-        : (context.args[0] ?? (await askHidden('Rekey operation nonce: share (will be hidden): ')))
-    ).trim();
-    return printRekey(
-      context,
-      await doing(
-        'Error posting unseal key',
-        client.send({
-          method: 'PUT',
-          path: 'sys/rekey/update',
-          body: { key, nonce: flags.text('nonce') ?? String(status.nonce) },
-        }),
-      ),
-    );
-  },
-};
-
-function printRekey({ print }: CommandContext, answer: ApiResponse | undefined): number {
-  if (!answer) return 0;
-  const value = answer.data ?? answer;
-  if (print.value(value)) return 0;
-  const keys = (value.keys_base64 ?? []) as readonly string[];
-  if (keys.length > 0) {
-    keys.forEach((key, index) => print.line(`Key ${String(index + 1)}: ${key}`));
-    print.line(`\nOperation nonce: ${String(value.nonce)}`);
-    return 0;
-  }
-  const text = (name: string): string => String(value[name] ?? '');
-  print.line(
-    titledTable(
-      ['Key', 'Value'],
-      [
-        ['Nonce', text('nonce')],
-        ['Started', text('started')],
-        ['Rekey Progress', `${text('progress')}/${text('required')}`],
-        ['New Shares', text('n')],
-        ['New Threshold', text('t')],
-        ['Verification Required', text('verification_required')],
-      ],
-    ),
-  );
-  return 0;
-}
-
 const diagnose: Command = {
   name: 'operator diagnose',
   synopsis: 'Troubleshoot problems starting a server',
@@ -488,7 +320,5 @@ export const operatorCommands: readonly Command[] = [
   keyStatus,
   rotate,
   members,
-  generateRoot,
-  rekey,
   diagnose,
 ];

@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { formatHcl, parseHcl } from '@coffer/config';
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { reason } from '../key-values.ts';
@@ -46,7 +45,7 @@ const read: Command = {
       orMissing(client.send({ method: 'GET', path: `sys/policies/acl/${name}` })),
     );
     const policy = answer?.data?.policy;
-    if (typeof policy !== 'string') throw new CommandError(`No policy named: ${name}`);
+    if (typeof policy !== 'string' || policy === '') throw new CommandError(`No policy named: ${name}`);
     if (!print.value({ policy })) print.line(policy.trim());
     return 0;
   },
@@ -92,7 +91,7 @@ const fmt: Command = {
   usage: '[options] PATH',
   help: 'Formats a policy file in place.\n\n    $ vault policy fmt my-policy.hcl',
   arguments: { min: 1, max: 1 },
-  run({ args, print }) {
+  async run({ args, print }) {
     const [path = ''] = args;
     let text: string;
     try {
@@ -100,11 +99,18 @@ const fmt: Command = {
     } catch (error) {
       throw new CommandError(`Error reading source file: open ${path}: ${reason(error)}`, 1);
     }
+    const [{ formatPolicy }, { ConfigError }] = await Promise.all([
+      import('../policy-format.ts'),
+      import('@coffer/config'),
+    ]);
+    let formatted: string;
     try {
-      writeFileSync(path, formatHcl(parseHcl(text, path)));
+      formatted = formatPolicy(text, path);
     } catch (error) {
-      throw new CommandError(`failed to parse policy: ${error instanceof Error ? error.message : 'unknown error'}`, 1);
+      if (!(error instanceof ConfigError)) throw error;
+      throw new CommandError(`failed to parse policy: ${error.message}`, 1);
     }
+    if (formatted !== text) writeFileSync(path, formatted);
     print.line(`Success! Formatted policy: ${path}`);
     return 0;
   },

@@ -22,14 +22,16 @@ export function sealRows(seal: ApiResponse, leader: ApiResponse | undefined): re
   if (seal.cluster_name) rows.push(['Cluster Name', text('cluster_name')], ['Cluster ID', text('cluster_id')]);
   if (!leader) return rows;
   rows.push(['HA Enabled', String(leader.ha_enabled)]);
-  if (leader.ha_enabled !== true || sealed) return rows;
+  if (leader.ha_enabled !== true) return rows;
+  if (sealed) return [...rows, ['HA Mode', 'sealed']];
   const address = (name: string): string => String(leader[name] || '<none>');
   rows.push(
     ['HA Cluster', address('leader_cluster_address')],
     ['HA Mode', leader.is_self === true ? 'active' : 'standby'],
   );
-  if (leader.is_self === true) rows.push(['Active Since', String(leader.active_time)]);
-  else rows.push(['Active Node Address', address('leader_address')]);
+  if (leader.is_self === true) {
+    if (leader.active_time) rows.push(['Active Since', String(leader.active_time)]);
+  } else rows.push(['Active Node Address', address('leader_address')]);
   if (leader.raft_committed_index) rows.push(['Raft Committed Index', String(leader.raft_committed_index)]);
   if (leader.raft_applied_index) rows.push(['Raft Applied Index', String(leader.raft_applied_index)]);
   return rows;
@@ -40,9 +42,26 @@ export async function leaderOf({ probe }: CommandContext): Promise<ApiResponse |
   return probe.send({ method: 'GET', path: 'sys/leader' });
 }
 
+/** What Vault's clients add to a seal's status; what says nothing is left out. */
+function leadership(leader: ApiResponse): Record<string, unknown> {
+  const names = [
+    'is_self',
+    'active_time',
+    'leader_address',
+    'leader_cluster_address',
+    'performance_standby',
+    'performance_standby_last_remote_wal',
+    'last_wal',
+    'raft_committed_index',
+    'raft_applied_index',
+  ];
+  const given = names.filter((name) => leader[name] && leader[name] !== '0001-01-01T00:00:00Z');
+  return { ha_enabled: leader.ha_enabled ?? false, ...Object.fromEntries(given.map((name) => [name, leader[name]])) };
+}
+
 /** Prints a seal's status. */
 export function printSeal({ print }: CommandContext, seal: ApiResponse, leader: ApiResponse | undefined): void {
-  if (print.value({ ...seal, ...(leader ? { ha_enabled: leader.ha_enabled } : {}) })) return;
+  if (print.value({ build_date: '', ...seal, ...(leader ? leadership(leader) : {}) })) return;
   print.line(titledTable(['Key', 'Value'], sealRows(seal, leader)));
 }
 

@@ -6,7 +6,7 @@ const create: Command = {
   name: 'token create',
   synopsis: 'Create a new token',
   usage: '[options]',
-  help: 'Creates a new token that can be used for authentication.\n\n    $ vault token create -policy=my-policy -policy=other-policy',
+  help: 'Creates a new token that can be used for authentication.\n\n    $ vault token create -policy my-policy -policy other-policy',
   http: true,
   output: 'field',
   flags: [

@@ -1,9 +1,8 @@
 import type { ApiResponse } from '@coffer/api-client';
 import { UsageError } from '../flags.ts';
 import { goValue } from './go-value.ts';
-import { secretJson, secretRows } from './secret.ts';
+import { enveloped, secretJson, secretRows } from './secret.ts';
 import { titledTable } from './table.ts';
-import { toYaml } from './yaml.ts';
 
 export type Format = 'table' | 'json' | 'yaml' | 'pretty' | 'raw';
 
@@ -18,11 +17,19 @@ export class Printer {
   readonly format: Format;
   readonly field: string | undefined;
   readonly #streams: Streams;
+  readonly #yaml: ((value: unknown) => string) | undefined;
 
-  constructor(format: Format, field: string | undefined, streams: Streams) {
+  /** @param yaml writes YAML; it is loaded only where it is asked for, since its library is most of the program */
+  constructor(
+    format: Format,
+    field: string | undefined,
+    streams: Streams,
+    yaml: ((value: unknown) => string) | undefined,
+  ) {
     this.format = format;
     this.field = field;
     this.#streams = streams;
+    this.#yaml = yaml;
   }
 
   /** A line for people. */
@@ -42,7 +49,7 @@ export class Printer {
   /** Any value in JSON or YAML. @returns whether that was asked for */
   value(value: unknown): boolean {
     if (this.format === 'json') this.line(JSON.stringify(value, null, 2));
-    else if (this.format === 'yaml') this.line(toYaml(value));
+    else if (this.format === 'yaml') this.line(this.#inYaml(value));
     else if (this.format === 'pretty')
       throw new UsageError('Could not parse output: cannot use the pretty formatter for this type');
     else if (this.format === 'raw') throw new UsageError('This command does not support the -format=raw option.');
@@ -50,8 +57,14 @@ export class Printer {
     return true;
   }
 
+  #inYaml(value: unknown): string {
+    if (!this.#yaml) throw new Error('a printer of YAML without a writer of YAML');
+    return this.#yaml(value);
+  }
+
   /** An answer, or one field of it. @returns the exit code */
-  secret(response: ApiResponse): number {
+  secret(answer: ApiResponse): number {
+    const response = enveloped(answer);
     if (this.field !== undefined) return this.fieldOf(response, this.field);
     if (this.format === 'json' || this.format === 'yaml') {
       this.value(secretJson(response));
@@ -76,8 +89,8 @@ export class Printer {
   }
 
   /** One field, without a line end. @returns the exit code */
-  fieldOf(response: ApiResponse, field: string): number {
-    const value = fieldValue(response, field);
+  fieldOf(answer: ApiResponse, field: string): number {
+    const value = fieldValue(enveloped(answer), field);
     if (value === undefined) {
       this.error(`Field "${field}" not present in secret`);
       return 1;
@@ -87,7 +100,7 @@ export class Printer {
 
   plainField(value: unknown): number {
     if (this.format === 'json') this.text(JSON.stringify(value, null, 2));
-    else if (this.format === 'yaml') this.text(toYaml(value));
+    else if (this.format === 'yaml') this.text(this.#inYaml(value));
     else this.text(goValue(value));
     return 0;
   }

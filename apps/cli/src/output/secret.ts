@@ -2,6 +2,16 @@ import type { ApiAuth, ApiResponse, ApiWrapInfo } from '@coffer/api-client';
 import { exactNumber } from '@coffer/api-client';
 import { goValue, humanDuration, looksLikeDuration, quotedList } from './go-value.ts';
 
+/**
+ * An answer as the envelope that Vault's clients read: one that has nothing of an envelope (`sys/health`) is data as a
+ * whole.
+ */
+export function enveloped(response: ApiResponse): ApiResponse {
+  const { request_id, lease_id, lease_duration, renewable, data, warnings, auth, wrap_info } = response;
+  const empty = ![request_id, lease_id, lease_duration, renewable, data, warnings, auth, wrap_info].some(Boolean);
+  return empty && Object.keys(response).length > 0 ? { data: response } : response;
+}
+
 /** Rows of a table of an answer, as Vault orders them. */
 export function secretRows(response: ApiResponse): readonly (readonly string[])[] {
   const { wrap_info: wrap, auth, data } = response;

@@ -2,7 +2,7 @@ const GLUE = '    ';
 
 /** Rows of cells in columns; empty cells say n/a. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const shown = rows.map((row) => row.map((cell) => (cell === '' ? 'n/a' : cell)));
+  const shown = rows.map((row) => row.map((cell) => cell.trim() || 'n/a'));
   const columns = Math.max(...shown.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...shown.map((row) => width(row[column] ?? ''))),

@@ -1,0 +1,151 @@
+import { createReadStream, createWriteStream, readFileSync, readdirSync, statSync } from 'node:fs';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { ConnectionError } from './api-error.ts';
+import type { ApiRequest, ClientSettings, RawAnswer } from './client.ts';
+
+const httpAgent = new HttpAgent({ keepAlive: true });
+const httpsAgent = new HttpsAgent({ keepAlive: true });
+
+/**
+ * Sends a request once, without following and without trying again.
+ *
+ * @throws ConnectionError if no whole answer came in time; system errors if a file of the request or of TLS is missing
+ */
+export async function transmit(
+  settings: ClientSettings,
+  request: ApiRequest,
+  url: string,
+  headers: Record<string, string | string[]>,
+): Promise<RawAnswer> {
+  const target = new URL(url);
+  const secure = target.protocol === 'https:';
+  const payload = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
+  const length = request.bodyFile === undefined ? payload?.length : statSync(request.bodyFile).size;
+  const options: RequestOptions = {
+    method: request.method,
+    headers: { ...headers, ...(length === undefined ? {} : { 'Content-Length': String(length) }) },
+    agent: secure ? httpsAgent : httpAgent,
+    ...(secure ? tlsOptions(settings) : {}),
+    ...(settings.address.startsWith('unix://') ? { socketPath: settings.address.slice('unix://'.length) } : {}),
+  };
+  const outgoing = (secure ? httpsRequest : httpRequest)(target, options);
+  const stopWaiting = limitTime(outgoing, request, settings.timeoutMs);
+  try {
+    const [response] = await Promise.all([responseTo(outgoing), sendBody(outgoing, request, payload)]);
+    return await receive(response, request);
+  } catch (error) {
+    outgoing.destroy();
+    if (isOwnFile(error)) throw error;
+    const failure = error instanceof Error ? error : new Error(String(error));
+    throw new ConnectionError(connectionText(request.method, url, failure), { cause: failure });
+  } finally {
+    stopWaiting();
+  }
+}
+
+function responseTo(outgoing: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    outgoing.once('response', resolve);
+    outgoing.on('error', reject);
+  });
+}
+
+async function sendBody(outgoing: ClientRequest, request: ApiRequest, payload: Buffer | undefined): Promise<void> {
+  if (request.bodyFile === undefined) {
+    outgoing.end(payload);
+    return;
+  }
+  await pipeline(createReadStream(request.bodyFile), outgoing);
+}
+
+async function receive(response: IncomingMessage, request: ApiRequest): Promise<RawAnswer> {
+  const status = response.statusCode ?? 0;
+  if (request.answerFile !== undefined && status < 300) {
+    await pipeline(response, createWriteStream(request.answerFile, { mode: 0o600, flags: 'w' }));
+    return { status, headers: response.headers, body: Buffer.alloc(0) };
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+/** A request takes so long at most; one that moves a file is only never silent for so long. @returns ends the limit */
+function limitTime(outgoing: ClientRequest, request: ApiRequest, timeoutMs: number): () => void {
+  const expire = (): void => void outgoing.destroy(new Error('context deadline exceeded'));
+  if (timeoutMs <= 0) return () => undefined;
+  if (request.bodyFile !== undefined || request.answerFile !== undefined) {
+    outgoing.setTimeout(timeoutMs, expire);
+    return () => void outgoing.setTimeout(0);
+  }
+  const timer = setTimeout(expire, timeoutMs);
+  return () => clearTimeout(timer);
+}
+
+interface TlsOptions {
+  readonly rejectUnauthorized: boolean;
+  readonly ca?: string | string[];
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+}
+
+function tlsOptions(settings: ClientSettings): TlsOptions {
+  const { caCertPem, caCertFile, caPath, clientCertFile, clientKeyFile, tlsServerName, skipVerify } = settings;
+  const ca = caCertPem ?? (caCertFile ? readFileSync(caCertFile, 'utf8') : caPath ? folderOfPem(caPath) : undefined);
+  return {
+    rejectUnauthorized: !skipVerify,
+    ...(ca === undefined ? {} : { ca }),
+    ...(clientCertFile ? { cert: readFileSync(clientCertFile, 'utf8') } : {}),
+    ...(clientKeyFile ? { key: readFileSync(clientKeyFile, 'utf8') } : {}),
+    ...(tlsServerName ? { servername: tlsServerName } : {}),
+  };
+}
+
+function folderOfPem(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => readFileSync(join(folder, entry.name), 'utf8'));
+}
+
+/** Whether a file of the caller could not be used; that is no fault of the connection. */
+function isOwnFile(error: unknown): boolean {
+  return error instanceof Error && 'path' in error && 'syscall' in error && error.syscall !== 'connect';
+}
+
+/** Whether another attempt may end otherwise: not where the certificates do not fit. */
+export function isRetriable(error: ConnectionError): boolean {
+  const { cause } = error;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return cause !== undefined && !/^ERR_(SSL|TLS|INVALID)|CERT|UNABLE_TO|EPROTO/.test(code);
+}
+
+/** As Go's client says it. */
+function connectionText(method: string, url: string, error: Error): string {
+  const verb = method[0] + method.slice(1).toLowerCase();
+  return `${verb} "${url}": ${reasonOf(error)}`;
+}
+
+function reasonOf(error: Error): string {
+  // Node tries all addresses of a name; the first failure tells as much as all.
+  const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
+  const { code, address, port, message } = first as NodeJS.ErrnoException & {
+    readonly address?: string;
+    readonly port?: number;
+  };
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `dial tcp ${address ?? ''}${port === undefined ? '' : `:${String(port)}`}: connect: connection refused`;
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+      return 'http: server gave HTTP response to HTTPS client';
+    case 'ERR_STREAM_PREMATURE_CLOSE':
+    case 'ECONNRESET':
+      return 'the connection was closed before the whole answer came';
+    default:
+      return message || code || 'unknown failure';
+  }
+}
