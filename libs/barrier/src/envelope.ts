@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { Random } from '@coffer/kernel';
 import { BarrierError } from './barrier.ts';
 
@@ -10,6 +11,9 @@ const NONCE_BYTES = 12;
 const TEXT_AT = NONCE_AT + NONCE_BYTES;
 const TAG_BYTES = 16;
 
+/** 32 bytes. For more than a few uses a KeyObject: given bytes, Node spends several times the encryption on looking at them. */
+export type CipherKey = Uint8Array | KeyObject;
+
 /** So many bytes longer than its plaintext is an envelope. */
 export const ENVELOPE_OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
 
@@ -19,7 +23,7 @@ export const ENVELOPE_OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
  */
 export function sealEnvelope(
   term: number,
-  key: Uint8Array,
+  key: CipherKey,
   path: string,
   plaintext: Uint8Array,
   random: Random,
@@ -45,7 +49,7 @@ export function termOf(envelope: Uint8Array): number {
 }
 
 /** @throws BarrierError `wrong-key` if key, path or bytes do not belong together; `corrupt` for what is no envelope */
-export function openEnvelope(key: Uint8Array, path: string, envelope: Uint8Array): Uint8Array {
+export function openEnvelope(key: CipherKey, path: string, envelope: Uint8Array): Uint8Array {
   termOf(envelope);
   const decipher = createDecipheriv('aes-256-gcm', key, envelope.subarray(NONCE_AT, TEXT_AT), {
     authTagLength: TAG_BYTES,

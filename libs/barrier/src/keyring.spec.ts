@@ -28,6 +28,14 @@ describe('a keyring', () => {
     expect(() => Keyring.parse(new TextEncoder().encode(stored))).toThrow(corrupt);
   });
 
+  it('gives no key for encryption once it is wiped', () => {
+    const keyring = new Keyring([dataKey(1)]);
+    expect(keyring.cipherKey(1)?.export()).toEqual(Buffer.from(keyring.newest.key));
+    expect(keyring.cipherKey(2)).toBeUndefined();
+    keyring.wipe();
+    expect(() => keyring.cipherKey(1)).toThrow(expect.objectContaining({ code: 'sealed' }) as Error);
+  });
+
   it('overwrites its keys, apart from those that its successor shares', () => {
     const first = dataKey(1);
     const old = new Keyring([first]);

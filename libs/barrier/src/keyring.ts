@@ -1,3 +1,5 @@
+import { createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { assert, wipe } from '@coffer/kernel';
 import { BarrierError } from './barrier.ts';
 
@@ -18,6 +20,9 @@ interface StoredKeyring {
 /** The data keys by term; the newest encrypts, all decrypt. Immutable but for `wipe`. */
 export class Keyring {
   readonly #keys: ReadonlyMap<number, DataKey>;
+  /** Made when first used. Their memory is overwritten by Node when they are collected. */
+  readonly #cipherKeys = new Map<number, KeyObject>();
+  #wiped = false;
   readonly newest: DataKey;
 
   /** @throws AssertionFailure without keys */
@@ -34,6 +39,22 @@ export class Keyring {
 
   key(term: number): DataKey | undefined {
     return this.#keys.get(term);
+  }
+
+  /**
+   * The key of a term in the form for encryption; undefined for an unknown term.
+   *
+   * @throws BarrierError `sealed` once wiped: what remains then is no key
+   */
+  cipherKey(term: number): KeyObject | undefined {
+    if (this.#wiped) throw new BarrierError('sealed', 'the keyring has been wiped');
+    const known = this.#cipherKeys.get(term);
+    if (known) return known;
+    const key = this.#keys.get(term);
+    if (!key) return undefined;
+    const made = createSecretKey(key.key);
+    this.#cipherKeys.set(term, made);
+    return made;
   }
 
   with(key: DataKey): Keyring {
@@ -67,11 +88,15 @@ export class Keyring {
   /** Overwrites the keys. */
   wipe(): void {
     for (const { key } of this.#keys.values()) wipe(key);
+    this.#cipherKeys.clear();
+    this.#wiped = true;
   }
 
   /** Overwrites the keys, apart from those that another keyring shares with it. */
   wipeAllBut(other: Keyring): void {
     for (const { term, key } of this.#keys.values()) if (other.key(term)?.key !== key) wipe(key);
+    this.#cipherKeys.clear();
+    this.#wiped = true;
   }
 }
 

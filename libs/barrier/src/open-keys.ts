@@ -1,4 +1,4 @@
-import { wipe } from '@coffer/kernel';
+import { assert, wipe } from '@coffer/kernel';
 import type { Random } from '@coffer/kernel';
 import type { WriteOp } from '@coffer/storage';
 import { KEYRING_KEY } from './barrier-keys.ts';
@@ -24,10 +24,10 @@ export function wipeAll({ rootKey, keyring, derivationKey }: OpenKeys): void {
 
 /** @throws BarrierError `corrupt`: what is stored is not what was written there, or was written under a lost key */
 export function decrypt(keyring: Keyring, key: string, envelope: Uint8Array): Uint8Array {
-  const dataKey = keyring.key(termOf(envelope));
+  const dataKey = keyring.cipherKey(termOf(envelope));
   if (!dataKey) throw new BarrierError('corrupt', 'a stored value was encrypted under an unknown key');
   try {
-    return openEnvelope(dataKey.key, key, envelope);
+    return openEnvelope(dataKey, key, envelope);
   } catch (cause) {
     throw new BarrierError('corrupt', 'a stored value was changed or moved: it does not decrypt', { cause });
   }
@@ -35,7 +35,9 @@ export function decrypt(keyring: Keyring, key: string, envelope: Uint8Array): Ui
 
 /** Writes a value under the newest key. */
 export function sealedOp(keyring: Keyring, key: string, plaintext: Uint8Array, random: Random): WriteOp {
-  const { term, key: dataKey } = keyring.newest;
+  const { term } = keyring.newest;
+  const dataKey = keyring.cipherKey(term);
+  assert(dataKey !== undefined, 'a keyring holds its newest key');
   return { kind: 'put', key, value: sealEnvelope(term, dataKey, key, plaintext, random) };
 }
 
