@@ -34,7 +34,7 @@ export function coerceFields(
   for (const [name, declared] of Object.entries(fields)) {
     known.add(name);
     for (const alias of declared.aliases ?? []) known.add(alias);
-    const captured = captures[name];
+    const captured = Object.hasOwn(captures, name) ? captures[name] : undefined;
     const sent = captured ?? sentValue(data, name, declared);
     if (captured !== undefined && Object.hasOwn(data, name)) replaced.push(name);
     values[name] = sent === undefined || sent === null ? declared.default : coerce(name, declared, sent);
