@@ -44,7 +44,8 @@ export class PluginRegistry {
     assert(plugin.help.synopsis !== '' && plugin.help.description !== '', `${label} has a help text`);
     for (const name of info.names) {
       const key = `${info.kind}/${name}`;
-      assert(!this.#engines.has(key) && !this.#auditDevices.has(name), `the name of ${label} is free: ${name}`);
+      const isTaken = info.kind === 'audit' ? this.#auditDevices.has(name) : this.#engines.has(key);
+      assert(!isTaken, `the name of ${label} is free: ${name}`);
       if (info.kind === 'audit') this.#auditDevices.set(name, plugin as AuditDeviceType);
       else this.#engines.set(key, { info, type: plugin as EngineType });
     }

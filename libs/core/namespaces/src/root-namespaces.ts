@@ -3,8 +3,8 @@ import type { NamespaceRef } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 
 /**
- * The root namespace alone. Any other name in the header leads nowhere; names that look like the root (`root`, `..`,
- * encoded slashes) are names like any other and lead nowhere, too.
+ * The root namespace alone, in the header as '', `/`, `root` or `root/`, as in Vault. Any other name leads nowhere; so do
+ * names that look like the root (`ROOT`, `..`, encoded slashes).
  */
 export class RootNamespaces implements Namespaces {
   byPath(path: string): NamespaceRef | undefined {
