@@ -315,9 +315,11 @@ async function bringUp(nodes, options) {
     await until(`${node.id} answers`, nodes, async () => (await ask(node, 'GET', 'sys/seal-status')).status === 200);
   const first = !keys;
   keys ??= await initialise(nodes[0], keysFile);
-  // those with data first: the others join through them
-  const order = first ? nodes : [...hasData, ...nodes.filter((node) => !hasData.includes(node))];
-  for (const node of order) await unseal(node, nodes, keys.keys_base64[0]);
+  const unsealAll = (some) => Promise.all(some.map((node) => unseal(node, nodes, keys.keys_base64[0])));
+  // those with data first, all at once, since most of them must be there to elect a leader; the others join through them
+  const known = first ? [nodes[0]] : hasData;
+  await unsealAll(known);
+  await unsealAll(nodes.filter((node) => !known.includes(node)));
   const active = await ready(nodes, keys);
   if (first) await mountSecret(active, keys.root_token);
   return { keys, active };
