@@ -42,7 +42,19 @@ function unframe(bytes: Uint8Array): { readonly header: unknown; readonly body: 
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = buffer.length >= 4 ? buffer.readUInt32BE(0) : Number.POSITIVE_INFINITY;
   if (4 + length > buffer.length) throw new Error('a forwarded message is cut short');
-  return { header: JSON.parse(buffer.toString('utf8', 4, 4 + length)), body: buffer.subarray(4 + length) };
+  return { header: parseHeader(buffer.toString('utf8', 4, 4 + length)), body: buffer.subarray(4 + length) };
+}
+
+/** The parser's own message would quote the header, in which there may be a token. */
+function parseHeader(text: string): object {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch {
+    throw new Error('a forwarded message has a malformed header');
+  }
+  if (typeof header !== 'object' || header === null) throw new Error('a forwarded message has a malformed header');
+  return header;
 }
 
 /** @param nowMs monotonic milliseconds */

@@ -5,3 +5,7 @@ export * from './method-rewriter.ts';
 export * from './request-handler.ts';
 export * from './request-path.ts';
 export * from './forward-codec.ts';
+export * from './proxy-front.ts';
+export * from './proxy-header.ts';
+export * from './read-body.ts';
+export * from './cors.ts';

@@ -83,10 +83,9 @@ export function parseJsonBody(body: Uint8Array, limits: JsonLimits = DEFAULT_JSO
     throw badRequest('failed to decode JSON input: invalid JSON');
   }
   if (value === null) return Object.create(null) as Record<string, unknown>;
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    throw badRequest(
-      `failed to decode JSON input: expected an object, got ${Array.isArray(value) ? 'an array' : `a ${typeof value}`}`,
-    );
+  if (typeof value !== 'object' || Array.isArray(value) || isRawJson(value)) {
+    const got = Array.isArray(value) ? 'an array' : isRawJson(value) ? 'a number' : `a ${typeof value}`;
+    throw badRequest(`failed to decode JSON input: expected an object, got ${got}`);
   }
   return Object.assign(
     Object.create(null) as Record<string, unknown>,
@@ -103,7 +102,10 @@ function copyOwn(value: object): Record<string, unknown> {
 }
 
 /** `JSON.rawJSON` and the reviver's `context.source` (ECMA-262, JSON.parse source text access) are newer than the types. */
-const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+const { rawJSON: rawJson, isRawJSON: isRawJson } = JSON as unknown as {
+  rawJSON(text: string): unknown;
+  isRawJSON(value: unknown): boolean;
+};
 
 function parseExactly(text: string): unknown {
   const revive = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {

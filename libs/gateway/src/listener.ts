@@ -2,8 +2,10 @@ import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import { MethodRewriter } from './method-rewriter.ts';
+import { ProxyFront } from './proxy-front.ts';
+import type { ProxyProtocolRules } from './proxy-front.ts';
 import type { RequestHandler } from './request-handler.ts';
 
 /** Where and how a listener listens. */
@@ -16,6 +18,8 @@ export interface ListenerOptions {
   readonly reloadTls?: () => ServerOptions;
   readonly headerTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** Undefined: connections are taken as they come. */
+  readonly proxyProtocol?: ProxyProtocolRules;
 }
 
 /** Answers what is not below `/v1/` (UI, documentation). */
@@ -25,6 +29,8 @@ export type Fallback = (message: IncomingMessage, response: ServerResponse) => v
 export class Listener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
+  /** What accepts: the server itself, or what reads PROXY headers before it. */
+  readonly #acceptor: NetServer;
   readonly #sockets = new Set<Socket>();
 
   constructor(handler: RequestHandler, fallback: Fallback, options: ListenerOptions) {
@@ -40,13 +46,21 @@ export class Listener {
       requestTimeout: 0,
     };
     this.#server = options.tls
-      ? createHttpsServer({ ...limits, ...options.tls }, serve)
+      ? createHttpsServer({ ...limits, handshakeTimeout: options.headerTimeoutMs, ...options.tls }, serve)
       : createHttpServer(limits, serve);
+    const front = options.proxyProtocol
+      ? new ProxyFront(this.#server, options.proxyProtocol, options.headerTimeoutMs)
+      : undefined;
+    this.#acceptor = front?.server ?? this.#server;
+    // Every TCP connection, so that closing ends also those that have not finished a handshake or a PROXY header.
+    this.#acceptor.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       MethodRewriter.attach(socket);
       socket.setNoDelay(true);
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      if (options.tls) front?.adopt(socket);
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       if (socket.writable) socket.end(refusal(error.code));
@@ -55,16 +69,16 @@ export class Listener {
 
   /** The port, once it listens (useful where it was 0). */
   get port(): number {
-    const address = this.#server.address();
+    const address = this.#acceptor.address();
     return typeof address === 'object' && address ? address.port : 0;
   }
 
   /** @throws NodeJS.ErrnoException `EADDRINUSE`, … */
   open(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => {
-        this.#server.off('error', reject);
+      this.#acceptor.once('error', reject);
+      this.#acceptor.listen({ host: this.#options.host, port: this.#options.port, backlog: 1024 }, () => {
+        this.#acceptor.off('error', reject);
         resolve();
       });
     });
@@ -82,7 +96,7 @@ export class Listener {
       const timer = setTimeout(() => {
         for (const socket of this.#sockets) socket.destroy();
       }, graceMs);
-      this.#server.close(() => {
+      this.#acceptor.close(() => {
         clearTimeout(timer);
         resolve();
       });

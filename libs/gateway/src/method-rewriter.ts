@@ -78,6 +78,7 @@ export class MethodRewriter {
   /**
    * A method that is split over chunks cannot be rewritten whole, but its letters can: LIST and LINK differ in the third
    * and fourth, SCAN and BIND in all; so a split SCAN is left to the parser, which refuses it (no client splits there).
+   * A client's own LINK or BIND, split, loses the space behind it: the parser refuses that too.
    */
   #start(chunk: Buffer, at: number, held: Buffer): number {
     if (held.length === 0 && (chunk[at] === 0x0d || chunk[at] === 0x0a)) return at + 1;
@@ -94,6 +95,8 @@ export class MethodRewriter {
     const begun = Buffer.concat([held, chunk.subarray(at, at + METHOD_BYTES - held.length)]);
     const taken = begun.length - held.length;
     if (LIST_BYTES.subarray(0, begun.length).equals(begun)) LINK_BYTES.copy(chunk, at, held.length, begun.length);
+    else if (begun.length === METHOD_BYTES && (LINK_BYTES.equals(begun) || BIND_BYTES.equals(begun)))
+      chunk[at + taken - 1] = 0x58;
     this.#state = begun.length < METHOD_BYTES ? { at: 'start', held: begun } : { at: 'head', held: begun };
     return at + taken;
   }
@@ -143,6 +146,7 @@ export class MethodRewriter {
 
 const LIST_BYTES = Buffer.from('LIST ');
 const LINK_BYTES = Buffer.from('LINK ');
+const BIND_BYTES = Buffer.from('BIND ');
 
 /** The bytes up to and with `end`, joined with what was held; `next` is where the chunk goes on, undefined if not found. */
 function take(

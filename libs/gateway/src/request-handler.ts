@@ -9,6 +9,8 @@ import { render } from '@coffer/core-pipeline';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
 import { clientAddress } from './client-address.ts';
 import type { ForwardedForRules } from './client-address.ts';
+import { corsAnswer } from './cors.ts';
+import type { CorsRules } from './cors.ts';
 import { DEFAULT_JSON_LIMITS, parseJsonBody } from './json-body.ts';
 import type { JsonLimits } from './json-body.ts';
 import { STAND_INS } from './method-rewriter.ts';
@@ -33,6 +35,8 @@ export interface HandlerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Undefined: web pages of other origins get no word, as while CORS is off. */
+  readonly cors?: CorsRules;
 }
 
 const EMPTY = Object.freeze(Object.create(null) as Record<string, unknown>);
@@ -51,6 +55,30 @@ export class RequestHandler {
 
   /** Never throws and never rejects, but for broken invariants. */
   handle(message: IncomingMessage, response: ServerResponse): void {
+    const { origin } = message.headers;
+    if (this.#deps.cors && origin) this.#handleFromPage(message, response, this.#deps.cors, origin);
+    else this.#serve(message, response);
+  }
+
+  #handleFromPage(message: IncomingMessage, response: ServerResponse, cors: CorsRules, origin: string): void {
+    const judge = async (): Promise<Rendered | undefined> => {
+      const judged = await cors.judge(origin);
+      if (judged === undefined) return undefined;
+      const requested = headerText(message.headers['access-control-request-method']);
+      const { headers, preflight } = corsAnswer(judged, origin, message.method ?? '', requested);
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      return preflight ? { status: 200, headers: {}, body: undefined } : undefined;
+    };
+    judge().then(
+      (rendered) => {
+        if (rendered) this.#send(message, response, rendered);
+        else this.#serve(message, response);
+      },
+      (error: unknown) => this.#send(message, response, this.#refused(error)),
+    );
+  }
+
+  #serve(message: IncomingMessage, response: ServerResponse): void {
     let done: MaybePromise<Rendered>;
     try {
       done = this.#answer(message, response);
