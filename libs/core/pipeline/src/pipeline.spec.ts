@@ -248,7 +248,7 @@ const withoutToken = (request: Request): Request => {
   return rest;
 };
 
-const PERMISSION_DENIED = ['permission denied'];
+const PERMISSION_DENIED = ['1 error occurred:\n\t* permission denied\n\n'];
 
 const errorsOf = (text: string): unknown => (JSON.parse(text) as { errors: unknown }).errors;
 

@@ -6,6 +6,9 @@ import type { CoreServices } from '../node-status.ts';
 import type { Run } from '../run.ts';
 import { contextFor } from './serve.stage.ts';
 
+/** As Vault words what policies refuse; clients show it line by line. */
+const DENIED = '1 error occurred:\n\t* permission denied\n\n';
+
 /**
  * Tells `create` from `update`, then asks the caller's rules. A path that is not there is judged, too: only who may go
  * there learns that it is missing.
@@ -17,12 +20,12 @@ export function authorize(run: Run, services: CoreServices): MaybePromise<void> 
   return whenReady(whichWrite(run, services), (operation) => {
     run.operation = operation;
     const { acl, request } = run;
-    if (!acl) throw new RequestError('permission-denied');
+    if (!acl) throw new RequestError('permission-denied', DENIED);
     const decision = acl.decide(request.namespace, request.path, operation, request.data, request.wrapTtlSeconds);
     run.decision = decision;
-    if (!decision.allowed) throw new RequestError('permission-denied');
+    if (!decision.allowed) throw new RequestError('permission-denied', DENIED);
     if (run.path && needsSudo(run.path, operation) && !decision.sudo && !decision.root)
-      throw new RequestError('permission-denied');
+      throw new RequestError('permission-denied', DENIED);
   });
 }
 
