@@ -17,6 +17,7 @@ export function sealStatusData(node: NodeOperations, status: SealStatus): Record
     nonce: status.nonce,
     version: node.version,
     build_date: node.buildDate,
+    commit_date: node.buildDate,
     migration: false,
     ...(identity ? { cluster_name: identity.name, cluster_id: identity.id } : {}),
     recovery_seal: status.recoverySeal,

@@ -15,6 +15,12 @@ const tokenField = {
   token: field.string("The wrapping token; the caller's own token if left out.", { default: '', secret: true }),
 };
 
+/** A token that was sent, but empty, is not the same as none: a variable of a script was not set. @throws RequestError */
+function refuseEmpty(context: RequestContext): void {
+  if (context.request.data['token'] === '')
+    throw new RequestError('permission-denied', 'error validating wrapping token: empty token in request body');
+}
+
 /**
  * Who may take a wrapped answer: who has the wrapping token as its own, or whoever's rules grant the path.
  *
@@ -22,6 +28,7 @@ const tokenField = {
  * @throws RequestError `permission-denied`
  */
 async function wrappingToken(deps: WrappingPathDeps, sent: string, context: RequestContext): Promise<Secret<string>> {
+  refuseEmpty(context);
   const { request } = context;
   const own = request.token;
   if (sent === '') {
@@ -45,6 +52,7 @@ async function wrappingToken(deps: WrappingPathDeps, sent: string, context: Requ
 
 function lookupHandler(deps: WrappingPathDeps) {
   return async (_: unknown, { token }: { readonly token: string }, context: RequestContext): Promise<Response> => {
+    refuseEmpty(context);
     const wanted = token === '' ? context.request.token : new Secret(token);
     if (!wanted) throw badRequest('missing "token" value in input');
     const wrapped = await deps.wrapping().describe(coreContext(context).transaction, wanted);

@@ -46,6 +46,15 @@ const fields = {
   ...pageFields,
 };
 
+const SETTINGS = [
+  'cas_required',
+  'custom_metadata',
+  'delete_version_after',
+  'max_versions',
+  'metadata_cas',
+  'metadata_cas_required',
+] as const;
+
 const durationField = field.signedDuration('How long new versions live.');
 
 function ageOf(sent: unknown): number | undefined {
@@ -75,6 +84,8 @@ export const metadataPath = definePath('metadata/:path*', {
     handler: async (_: Kv2, sent, context): Promise<undefined> => {
       const { view, nowMs, warn } = context;
       refuseFolder(sent.path);
+      // Nothing to set, nothing to write: a key does not come to be by asking for no change.
+      if (SETTINGS.every((name) => sent[name] === undefined)) return undefined;
       const config = await configOf(view);
       const before = await keyRecords.get(view, sent.path);
       const custom = sent.custom_metadata === undefined ? undefined : checkCustomMetadata(sent.custom_metadata);
