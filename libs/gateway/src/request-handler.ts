@@ -129,8 +129,9 @@ export class RequestHandler {
   ): MaybePromise<Rendered> {
     const { headers } = message;
     const { clock, random, namespaces, pipeline } = this.#deps;
-    // A list is of a folder, whose path ends with a slash: policies are written for that.
-    const isList = operation === 'list' || operation === 'scan';
+    // A list is of a folder, whose path ends with a slash: policies are written for that. Health is asked by machines
+    // before anything is mounted; it is no folder, and says so.
+    const isList = (operation === 'list' || operation === 'scan') && target.path !== 'sys/health';
     const path = isList && target.path !== '' && !target.path.endsWith('/') ? `${target.path}/` : target.path;
     const located = namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', path);
     if (!located) throw new RequestError('no-route', `no handler for route "${target.path}". route entry not found.`);

@@ -8,9 +8,9 @@ import { OffLoopPool } from '@coffer/core-mounts';
 import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
-import { GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
+import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
 import type { HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
-import { RequestError } from '@coffer/sdk';
+import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
 import type { EngineType } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterMember } from './cluster-member.ts';
@@ -390,6 +390,12 @@ export class CofferNode implements NodeOperations, NodeStatus {
       inFlight: Object.keys(this.requestsInFlight()).length,
     });
     return format === 'json' ? asMetricsJson(gauges, this.#parts.clock.nowMs()) : asPrometheus(gauges);
+  }
+
+  /** The cluster's CORS settings; undefined while they are off, and while sealed. */
+  cors(origin: string): ReturnType<CorsSettings['judge']> {
+    const system = this.#services?.router.mount(ROOT_NAMESPACE, 'sys/');
+    return system && new CorsSettings(this.#barrier, system.storagePrefix).judge(origin);
   }
 
   /** SIGHUP. */

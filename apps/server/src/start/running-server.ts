@@ -84,7 +84,14 @@ export async function startServer(settings: ServerSettings, write: (line: string
   const express = app.getHttpAdapter().getInstance() as (message: IncomingMessage, response: ServerResponse) => void;
   const listeners = settings.listeners.map(({ listener, handler }) => {
     const requests = new RequestHandler(
-      { pipeline, namespaces: node.namespaces, clock, random, log: log.named('http') },
+      {
+        pipeline,
+        namespaces: node.namespaces,
+        clock,
+        random,
+        log: log.named('http'),
+        cors: { judge: (origin) => node.cors(origin) },
+      },
       handler,
     );
     return new Listener(requests, express, listener);
