@@ -79,6 +79,7 @@ describe('a request over HTTP', () => {
   it.each([
     ['GET', '/v1/a/b', 'read', 'a/b'],
     ['GET', '/v1/a/b?list=true', 'list', 'a/b/'],
+    ['GET', '/v1/a/b?list=True', 'list', 'a/b/'],
     ['GET', '/v1/a/b?scan=1', 'scan', 'a/b/'],
     ['GET', '/v1/a?help=1', 'help', 'a'],
     ['LINK', '/v1/a', 'list', 'a/'],

@@ -232,10 +232,14 @@ function operationOf(method: string, target: ParsedTarget): Operation {
   }
 }
 
+/** Spellings that Vault, written in Go, takes; Python's clients send `True`. */
+const TRUE = new Set(['true', 'True', 'TRUE', 't', 'T', '1']);
+const FALSE = new Set(['false', 'False', 'FALSE', 'f', 'F', '0', '']);
+
 /** @throws RequestError for a text that is no boolean */
 function isTrue(text: string | null | undefined, name: string): boolean {
-  if (text === 'true' || text === '1') return true;
-  if (text === null || text === undefined || text === '' || text === 'false' || text === '0') return false;
+  if (text === null || text === undefined || FALSE.has(text)) return false;
+  if (TRUE.has(text)) return true;
   throw badRequest(`query parameter "${name}" must be true or false`);
 }
 
