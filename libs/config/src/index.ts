@@ -1,3 +1,5 @@
+export * from './diagnose/diagnose-config.ts';
+export type { Finding } from './diagnose/finding.ts';
 export * from './hcl/ast.ts';
 export * from './hcl/format-hcl.ts';
 export * from './hcl/parser.ts';

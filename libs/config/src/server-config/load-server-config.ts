@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../error-code.ts';
 import { ConfigError } from '../hcl/ast.ts';
 import type { HclObject } from '../hcl/ast.ts';
 import { parseHclOrJson } from '../hcl/parser.ts';
@@ -63,9 +64,6 @@ function parseFile(name: string): ParsedFile {
   }
   return { name, body: parseHclOrJson(text, name) };
 }
-
-const codeOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error';
 
 type TopLevel = Omit<ServerConfig, 'storage' | 'listeners' | 'notes'>;
 
