@@ -38,6 +38,8 @@ export default tseslint.config(
   ...tseslint.configs.strict.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
+    // Nest reads the types of constructor parameters at run time: such imports are not of types alone
+    languageOptions: { parserOptions: { emitDecoratorMetadata: true, experimentalDecorators: true } },
     plugins: { '@nx': nx },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
