@@ -267,9 +267,9 @@ describe('listener "tcp"', () => {
       );
   });
 
-  it('notes that the PROXY protocol is not spoken', () => {
+  it('reads whom to believe the PROXY protocol', () => {
     const config = parse(`listener "tcp" { tls_disable = 1\nproxy_protocol_behavior = "use_always" }\n${STORAGE}`);
-    expect(notes(config)).toEqual(['2:1 not-in-effect proxy_protocol_behavior']);
+    expect(notes(config)).toEqual([]);
     expect(complaint(() => listener('proxy_protocol_behavior = "allow_authorized"'))).toContain(
       'needs proxy_protocol_authorized_addrs',
     );
