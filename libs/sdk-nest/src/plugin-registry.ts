@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 // Nest takes the constructor's parameters from these at run time.
-// eslint-disable-next-line @typescript-eslint/consistent-type-imports
 import { DiscoveryService, Reflector } from '@nestjs/core';
 import { assert } from '@coffer/kernel';
 import { PathTable } from '@coffer/sdk';
