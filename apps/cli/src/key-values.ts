@@ -81,9 +81,13 @@ function readText(path: string): string {
   }
 }
 
+/** The code of a system error (`ENOENT`), wherever it was made; '' for other failures. */
+export const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+
 /** Why a file could not be read, as Go says it. */
 export function reason(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   return code === 'ENOENT'
     ? 'no such file or directory'
     : code === 'EACCES'

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CommandError } from './command-error.ts';
-import { reason } from './key-values.ts';
+import { codeOf, reason } from './key-values.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -55,7 +55,7 @@ export function fileHelper(path: string): TokenHelper {
       try {
         return readFileSync(path, 'utf8').trim() || undefined;
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+        if (codeOf(error) === 'ENOENT') return undefined;
         throw new CommandError(`Error getting the token: open ${path}: ${reason(error)}`, 1);
       }
     },

@@ -40,8 +40,7 @@ export async function transmit(
   } catch (error) {
     outgoing.destroy();
     if (isOwnFile(error)) throw error;
-    const failure = error instanceof Error ? error : new Error(String(error));
-    throw new ConnectionError(connectionText(request.method, url, failure), { cause: failure });
+    throw new ConnectionError(connectionText(request.method, url, error), { cause: error });
   } finally {
     stopWaiting();
   }
@@ -111,34 +110,50 @@ function folderOfPem(folder: string): string[] {
     .map((entry) => readFileSync(join(folder, entry.name), 'utf8'));
 }
 
+/** What system errors tell; of whatever realm they are, since `instanceof` knows those of one only. */
+interface Failure {
+  readonly message?: string;
+  readonly code?: string;
+  readonly path?: string;
+  readonly syscall?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly errors?: readonly unknown[];
+}
+
+const isFailure = (error: unknown): error is Failure => typeof error === 'object' && error !== null;
+
 /** Whether a file of the caller could not be used; that is no fault of the connection. */
 function isOwnFile(error: unknown): boolean {
-  return error instanceof Error && 'path' in error && 'syscall' in error && error.syscall !== 'connect';
+  return isFailure(error) && error.path !== undefined && error.syscall !== 'connect';
 }
 
 /** Whether another attempt may end otherwise: not where the certificates do not fit. */
 export function isRetriable(error: ConnectionError): boolean {
   const { cause } = error;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = isFailure(cause) ? (cause.code ?? '') : '';
   return cause !== undefined && !/^ERR_(SSL|TLS|INVALID)|CERT|UNABLE_TO|EPROTO/.test(code);
 }
 
 /** As Go's client says it. */
-function connectionText(method: string, url: string, error: Error): string {
+function connectionText(method: string, url: string, error: unknown): string {
   const verb = method[0] + method.slice(1).toLowerCase();
   return `${verb} "${url}": ${reasonOf(error)}`;
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: unknown): string {
+  if (!isFailure(error)) return String(error);
   // Node tries all addresses of a name; the first failure tells as much as all.
-  const first = error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error;
-  const { code, address, port, message } = first as NodeJS.ErrnoException & {
-    readonly address?: string;
-    readonly port?: number;
-  };
+  const [one = error] = error.errors ?? [];
+  const first = isFailure(one) ? one : error;
+  const { code, address, port, message } = first;
   switch (code) {
     case 'ECONNREFUSED':
       return `dial tcp ${address ?? ''}${port === undefined ? '' : `:${String(port)}`}: connect: connection refused`;
+    case 'EPROTO':
+      return /wrong version number|packet length too long/.test(message ?? '')
+        ? 'http: server gave HTTP response to HTTPS client'
+        : `tls: ${message ?? code}`;
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
       return 'http: server gave HTTP response to HTTPS client';
