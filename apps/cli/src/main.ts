@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename } from 'node:path';
 import { ApiClient, ApiError, ConnectionError } from '@coffer/api-client';
 import { CommandError } from './command-error.ts';
@@ -43,6 +44,8 @@ export async function main(argv: readonly string[], called: string): Promise<num
     );
     return 0;
   }
+  const [only] = argv;
+  if (only !== undefined && /^--?autocomplete-(un)?install$/.test(only)) return changeCompletion(only, program);
   const words = normalised(argv);
   const [first] = words;
   const everything = [...COMMANDS, ...GROUPS];
@@ -66,6 +69,17 @@ export async function main(argv: readonly string[], called: string): Promise<num
   const asked = words.slice(depth).some(isHelp);
   (asked ? streams.out : streams.err)(`${groupHelp(program, group, below)}\n`);
   return asked ? 0 : 1;
+}
+
+async function changeCompletion(flag: string, program: string): Promise<number> {
+  const { installCompletion, uninstallCompletion } = await import('./completion-install.ts');
+  const change = flag.endsWith('uninstall') ? uninstallCompletion : installCompletion;
+  try {
+    for (const path of change(homedir(), program)) streams.out(`Changed ${path}\n`);
+    return 0;
+  } catch (error) {
+    return explain(error, new Printer('table', undefined, streams, undefined));
+  }
 }
 
 /** `-v` and `--version` are commands, too. */
