@@ -1,4 +1,5 @@
 export * from './delete-below.ts';
+export * from './mount-context.ts';
 export * from './mount-record.ts';
 export * from './mount-rules.ts';
 export * from './mount-service.ts';

@@ -1,1 +1,2 @@
 export * from './backend/describe-backend.ts';
+export * from './engine/index.ts';

@@ -1,0 +1,92 @@
+import { describeEngine, openEngine } from '@coffer/testing';
+import type { OpenEngine } from '@coffer/testing';
+import { AppRoleMethod } from './approle.engine.ts';
+
+describeEngine('approle', new AppRoleMethod(), { kind: 'auth' });
+
+type Data = Readonly<Record<string, unknown>>;
+
+async function withRole(more: Data = {}): Promise<OpenEngine> {
+  const engine = await openEngine(new AppRoleMethod(), { kind: 'auth' });
+  await engine.update('role/app', { token_policies: 'app', role_id: 'role-app', ...more });
+  return engine;
+}
+
+async function issue(engine: OpenEngine, role = 'app', more: Data = {}): Promise<{ id: string; accessor: string }> {
+  const data = (await engine.update(`role/${role}/secret-id`, more))?.data;
+  return { id: String(data?.secret_id), accessor: String(data?.secret_id_accessor) };
+}
+
+const login = (engine: OpenEngine, id: string, remoteAddress = '127.0.0.1'): ReturnType<OpenEngine['update']> =>
+  engine.update('login', { role_id: 'role-app', secret_id: id }, { remoteAddress });
+
+describe('approle', () => {
+  it('logs in with a role id and a secret id of that role', async () => {
+    const engine = await withRole();
+    const { id } = await issue(engine);
+    expect((await login(engine, id))?.login).toMatchObject({ policies: ['app'], metadata: { role_name: 'app' } });
+  });
+
+  it('refuses an unknown role id, a wrong secret id, and one of another role, alike', async () => {
+    const engine = await withRole();
+    await engine.update('role/other', { token_policies: 'other' });
+    const { id } = await issue(engine, 'other');
+    const refusal = { code: 'invalid-credentials', clientTexts: ['invalid role or secret ID'] };
+    await expect(login(engine, id)).rejects.toMatchObject(refusal);
+    await expect(login(engine, 'wrong')).rejects.toMatchObject(refusal);
+    const unknown = engine.update('login', { role_id: 'none', secret_id: id });
+    await expect(unknown).rejects.toMatchObject(refusal);
+  });
+
+  it('lets no more logins through than a secret id has uses, however many come at once', async () => {
+    const engine = await withRole({ secret_id_num_uses: 3 });
+    const { id } = await issue(engine);
+    const logins = Array.from({ length: 12 }, () => login(engine, id));
+    const done = (await Promise.allSettled(logins)).filter(({ status }) => status === 'fulfilled');
+    expect(done).toHaveLength(3);
+    await expect(login(engine, id)).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('ends secret ids after their TTL, and tidies them away', async () => {
+    const engine = await withRole({ secret_id_ttl: '10s' });
+    const { id } = await issue(engine);
+    engine.clock.turn(10_000);
+    await expect(login(engine, id)).rejects.toMatchObject({ code: 'invalid-credentials' });
+    await engine.withType((type, own) => type.periodic?.(own));
+    expect([...(await engine.stored()).keys()].filter((key) => /^(secret-id|accessor)\//.test(key))).toEqual([]);
+  });
+
+  it('takes secret ids from their own addresses only', async () => {
+    const engine = await withRole({ secret_id_bound_cidrs: '10.0.0.0/8' });
+    const { id } = await issue(engine, 'app', { cidr_list: '10.1.0.0/16' });
+    await expect(login(engine, id, '10.2.0.1')).rejects.toThrow('source address is not authorized');
+    expect((await login(engine, id, '10.1.0.1'))?.login).toBeDefined();
+    await expect(issue(engine, 'app', { cidr_list: '192.168.0.0/16' })).rejects.toThrow('is not within');
+  });
+
+  it('neither shows nor destroys a secret id by the accessor of another role', async () => {
+    const engine = await withRole();
+    await engine.update('role/other', { token_policies: 'other' });
+    const { id, accessor } = await issue(engine);
+    const sent = { secret_id_accessor: accessor };
+    expect((await engine.update('role/other/secret-id-accessor/lookup', sent))?.status).toBe(404);
+    await expect(engine.update('role/other/secret-id-accessor/destroy', sent)).rejects.toMatchObject({ status: 400 });
+    expect((await login(engine, id))?.login).toBeDefined();
+    await engine.update('role/app/secret-id-accessor/destroy', sent);
+    await expect(login(engine, id)).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('keeps no secret id in clear', async () => {
+    const engine = await withRole();
+    const { id } = await issue(engine);
+    for (const entry of await engine.stored()) expect(entry.join()).not.toContain(id);
+  });
+
+  it('forgets the secret ids of a role that is removed and made anew', async () => {
+    const engine = await withRole();
+    const { id } = await issue(engine);
+    await engine.delete('role/app');
+    await engine.update('role/app', { role_id: 'role-app' });
+    await expect(login(engine, id)).rejects.toMatchObject({ code: 'invalid-credentials' });
+  });
+});

@@ -1,0 +1,3 @@
+export * from './describe-engine.ts';
+export * from './open-engine.ts';
+export * from './turning-clock.ts';
