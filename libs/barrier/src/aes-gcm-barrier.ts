@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { BoundedCache, Secret, isPromise, whenReady, wipe } from '@coffer/kernel';
+import { BoundedCache, Secret, Turns, isPromise, whenReady, wipe } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import type {
@@ -63,7 +63,7 @@ export class AesGcmBarrier implements Barrier {
   /** Changes with everything that is stored about keys. */
   #keysGeneration = 0;
   /** Changes of the keyring are made one after the other: two at once could give one term two keys. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #rotating = false;
 
   constructor(deps: BarrierDeps) {
@@ -152,7 +152,7 @@ export class AesGcmBarrier implements Barrier {
   }
 
   rotate(): Promise<KeyStatus> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { clock, random } = this.#deps;
       const { keyring, rootKey } = this.#open();
       const term = keyring.newest.term + 1;
@@ -186,7 +186,7 @@ export class AesGcmBarrier implements Barrier {
     ops: readonly WriteOp[],
     copies: ReadonlyMap<string, Uint8Array>,
   ): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { keyring, usage } = this.#open();
       const next = new Uint8Array(rootKey.reveal());
       usage.add(copies.size + 1);
@@ -444,13 +444,6 @@ export class AesGcmBarrier implements Barrier {
     const state = this.#deps.ha.state();
     if (state.role !== 'active') throw new StorageError('not-active', 'only the active node writes');
     await this.#deps.backend.write({ ops, epoch: state.epoch });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work, work);
-    // Whoever asked for it hears of a failure; the next one goes on.
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 
   #open(): OpenKeys {

@@ -7,3 +7,4 @@ export * from './maybe-promise.ts';
 export * from './random.ts';
 export * from './secret.ts';
 export * from './startable.ts';
+export * from './turns.ts';

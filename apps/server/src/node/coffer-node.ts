@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Secret, whenReady } from '@coffer/kernel';
+import { Secret, Turns, whenReady } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { AesGcmBarrier, ShamirSealManager, encryptFor } from '@coffer/barrier';
 import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
@@ -78,7 +78,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #started: Startable[] = [];
   #info: ClusterInfo | undefined;
   #activeEpoch: number | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(parts: NodeParts) {
     const { backend, ha, clock, random, log, cacheBytesMax } = parts;
@@ -139,9 +139,9 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   #haChanged(state: HaState): void {
     if (state.role !== 'active') this.#activeEpoch = undefined;
-    this.#inTurn(() => this.#follow()).catch((error: unknown) =>
-      this.#parts.log.error('taking over failed', { error }),
-    );
+    this.#turns
+      .take(() => this.#follow())
+      .catch((error: unknown) => this.#parts.log.error('taking over failed', { error }));
   }
 
   /** Makes the services fit what the node is now. */
@@ -203,12 +203,6 @@ export class CofferNode implements NodeOperations, NodeStatus {
     services?.transactor.close();
   }
 
-  #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(change, change);
-    this.#turn = done.catch(() => undefined);
-    return done;
-  }
-
   // ---- NodeOperations
 
   sealStatus(): MaybePromise<SealStatus> {
@@ -220,12 +214,12 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }> {
-    return this.#inTurn(() => this.#initialize(request, undefined));
+    return this.#turns.take(() => this.#initialize(request, undefined));
   }
 
   /** As `initialize`, but the node stays unsealed and the root token is a given one (development servers). */
   initializeForDevelopment(rootTokenId: string): Promise<InitResult & { readonly rootToken: string }> {
-    return this.#inTurn(() => this.#initialize({ secretShares: 1, secretThreshold: 1 }, rootTokenId));
+    return this.#turns.take(() => this.#initialize({ secretShares: 1, secretThreshold: 1 }, rootTokenId));
   }
 
   async #initialize(
@@ -265,7 +259,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const before = await this.#seal.status();
       const status = await this.#seal.unseal(share);
       if (before.sealed && !status.sealed) await this.#afterUnseal();
@@ -290,7 +284,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   seal(): Promise<void> {
-    return this.#inTurn(() => this.#sealNow());
+    return this.#turns.take(() => this.#sealNow());
   }
 
   async #sealNow(): Promise<void> {
@@ -410,7 +404,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   /** A graceful end: hands over, then closes the store. */
   async close(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       if (this.#services) await this.#sealNow();
     });
     this.#unsubscribe();

@@ -1,3 +1,4 @@
+import { Turns } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { AuditDevice } from '@coffer/sdk';
@@ -41,7 +42,7 @@ export class AuditService implements AuditBroker, Startable {
   readonly #devices = new Map<string, OpenDevice>();
   #headers: AuditedHeaders = {};
   #unsubscribe: (() => void) | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(deps: AuditServiceDeps) {
     this.#deps = deps;
@@ -58,8 +59,9 @@ export class AuditService implements AuditBroker, Startable {
 
   async stop(): Promise<void> {
     this.#unsubscribe?.();
-    await this.#turn;
-    for (const path of [...this.#devices.keys()]) await this.#close(path);
+    await this.#turns.take(async () => {
+      for (const path of [...this.#devices.keys()]) await this.#close(path);
+    });
   }
 
   request(event: AuditEvent): MaybePromise<void> {
@@ -190,9 +192,8 @@ export class AuditService implements AuditBroker, Startable {
 
   #applied(batch: AppliedBatch): void {
     if (!batch.everything && !batch.keys.some((key) => key.startsWith(AUDIT_RECORDS) || key === HEADERS_RECORD)) return;
-    const reload = (): Promise<void> => this.#reload();
-    this.#turn = this.#turn
-      .then(reload, reload)
+    this.#turns
+      .take(() => this.#reload())
       .catch((error: unknown) => this.#deps.log.error('following a change of the audit devices failed', { error }));
   }
 

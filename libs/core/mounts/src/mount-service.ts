@@ -1,4 +1,4 @@
-import { assert } from '@coffer/kernel';
+import { Turns, assert } from '@coffer/kernel';
 import type { Clock, Log, Random, Startable } from '@coffer/kernel';
 import { RequestError, badRequest } from '@coffer/sdk';
 import type { EngineType, NamespaceRef, SystemView } from '@coffer/sdk';
@@ -70,7 +70,7 @@ export class MountService implements Mounts, Startable {
   readonly #entries = new Map<string, MountEntry>();
   readonly #rollback: MountRollback;
   /** One change of the tables at a time on this node. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #unsubscribe: (() => void) | undefined;
 
   constructor(deps: MountServiceDeps) {
@@ -109,7 +109,7 @@ export class MountService implements Mounts, Startable {
   }
 
   enable(request: MountRequest): Promise<MountEntry> {
-    return this.#inTurn(() => this.#enable(request));
+    return this.#turns.take(() => this.#enable(request));
   }
 
   async #enable(request: MountRequest): Promise<MountEntry> {
@@ -140,7 +140,7 @@ export class MountService implements Mounts, Startable {
   }
 
   disable(table: 'secret' | 'auth', namespace: NamespaceRef, path: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const clean = cleanMountPath(path);
       refuseProtected(table, clean, table === 'auth' ? 'disable' : 'unmount');
       const entry = this.list(table, namespace).find((candidate) => candidate.path === clean);
@@ -163,7 +163,7 @@ export class MountService implements Mounts, Startable {
     tuning: Partial<MountTuning>,
     more: { readonly description?: string; readonly options?: Readonly<Record<string, string>> },
   ): Promise<MountEntry> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const current = this.#entries.get(entry.uuid) ?? entry;
       const merged: MountTuning = { ...current.tuning, ...tuning };
       checkTuning(merged, this.#deps.systemTtl.maxSeconds, false);
@@ -202,7 +202,7 @@ export class MountService implements Mounts, Startable {
       status: 'in-progress',
     };
     await this.#storeMove(record);
-    const moved = this.#inTurn(() => this.#move(source, to.namespace, target));
+    const moved = this.#turns.take(() => this.#move(source, to.namespace, target));
     moved
       .then(
         () => this.#storeMove({ ...record, status: 'success' }),
@@ -382,9 +382,9 @@ export class MountService implements Mounts, Startable {
   }
 
   #follow(change: () => Promise<void>): void {
-    this.#inTurn(change).catch((error: unknown) =>
-      this.#deps.log.error('following a change of the mounts failed', { error }),
-    );
+    this.#turns
+      .take(change)
+      .catch((error: unknown) => this.#deps.log.error('following a change of the mounts failed', { error }));
   }
 
   #invalidate(key: string): void {
@@ -392,12 +392,6 @@ export class MountService implements Mounts, Startable {
     if (table !== 'logical' && table !== 'auth') return;
     const live = this.#running.get(uuid)?.live;
     if (live?.engine !== undefined) live.type.invalidate?.(live.engine, key.slice(live.storagePrefix.length));
-  }
-
-  #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(change, change);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }
 

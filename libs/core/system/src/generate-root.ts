@@ -1,11 +1,10 @@
-import { equalInConstantTime, wipe } from '@coffer/kernel';
+import { Turns, equalInConstantTime, wipe } from '@coffer/kernel';
 import type { MaybePromise, Random, Secret } from '@coffer/kernel';
 import { BarrierError, ShareCollector, encryptFor, fingerprintOf } from '@coffer/barrier';
 import type { SealStatus } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
 import { failedWith } from './one-error.ts';
 import { collect } from './rekey.ts';
-import { Turns } from './turns.ts';
 
 /** Characters of a root token that is made here, and so of the one-time password that hides it: what clients count on. */
 export const OTP_LENGTH = 26;

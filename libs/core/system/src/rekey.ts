@@ -1,9 +1,8 @@
-import { equalInConstantTime, wipe } from '@coffer/kernel';
+import { Turns, equalInConstantTime, wipe } from '@coffer/kernel';
 import type { MaybePromise, Random, Secret } from '@coffer/kernel';
 import { BarrierError, ShareCollector, checkSealConfig, fingerprintOf } from '@coffer/barrier';
 import type { InitResult, PreparedShares, SealConfig, SealStatus } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
-import { Turns } from './turns.ts';
 
 /** What rekeying asks of the seal. */
 export interface Resharing {
