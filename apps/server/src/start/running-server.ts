@@ -5,13 +5,13 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { systemClock, systemRandom } from '@coffer/kernel';
 import type { Clock, Log, LogLevel, Random } from '@coffer/kernel';
-import { RaftBackend, TlsTransport } from '@coffer/cluster';
+import { TlsTransport, openRaftNode } from '@coffer/cluster';
 import { Pipeline } from '@coffer/core-pipeline';
 import { Listener, RequestHandler } from '@coffer/gateway';
 import { PluginRegistry } from '@coffer/sdk-nest';
 import { InmemBackend, alwaysActive } from '@coffer/storage';
 import type { Backend, HaCoordinator } from '@coffer/storage';
-import { createRaft, decodeMessage, encodeMessage } from 'raft-ts';
+import { decodeMessage, encodeMessage } from 'raft-ts';
 import { AppModule } from '../app.module.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
@@ -151,13 +151,12 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     random,
     log: raftLog.named('transport'),
   });
-  const raft = new RaftBackend({
+  const raft = openRaftNode({
     config: { ...storage, apiAddress, clusterAddress, listenAddress: settings.clusterListenAddress },
     clock,
     random,
     log: raftLog,
     transport,
-    createRaft,
   });
   await raft.open();
   return {
