@@ -1,3 +1,4 @@
 export * from './contracts/index.ts';
 export * from './linearizability/index.ts';
 export * from './sim/index.ts';
+export * from './store/index.ts';

@@ -50,7 +50,7 @@ describe('approle', () => {
   it('ends secret ids after their TTL, and tidies them away', async () => {
     const engine = await withRole({ secret_id_ttl: '10s' });
     const { id } = await issue(engine);
-    engine.clock.turn(10_000);
+    await engine.clock.advance(10_000);
     await expect(login(engine, id)).rejects.toMatchObject({ code: 'invalid-credentials' });
     await engine.withType((type, own) => type.periodic?.(own));
     expect([...(await engine.stored()).keys()].filter((key) => /^(secret-id|accessor)\//.test(key))).toEqual([]);

@@ -1,9 +1,9 @@
 import { systemRandom } from '@coffer/kernel';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { Router } from '@coffer/core-api';
+import { ManualClock, TestStore } from '@coffer/testing';
 import { deleteEntity, entityById, putEntity } from './entities.ts';
 import { IdentityService } from './identity-service.ts';
-import { ManualClock, TestStore } from './store.fixture.ts';
 
 function world() {
   const store = new TestStore();

@@ -2,10 +2,10 @@ import { silentLog, systemRandom } from '@coffer/kernel';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { EngineType } from '@coffer/sdk';
 import type { LiveMount, Router } from '@coffer/core-api';
+import { ManualClock, TestStore, settled } from '@coffer/testing';
 import { LeaseService } from './lease-service.ts';
 import { dueKey, encodeLease, idKey } from './records.ts';
 import type { StoredLease } from './records.ts';
-import { ManualClock, TestStore, settled } from './store.fixture.ts';
 
 const HOUR_MS = 3_600_000;
 

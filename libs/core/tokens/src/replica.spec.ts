@@ -1,7 +1,7 @@
 import { Secret, isPromise, silentLog, systemRandom } from '@coffer/kernel';
 import { AesGcmBarrier } from '@coffer/barrier';
 import { InmemBackend } from '@coffer/storage';
-import { ManualClock } from './store.fixture.ts';
+import { ManualClock } from '@coffer/testing';
 import { ACTIVE, worldOn } from './world.fixture.ts';
 
 /** Two nodes with a cache each over one store. */

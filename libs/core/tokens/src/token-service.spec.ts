@@ -1,6 +1,6 @@
 import { Secret, isPromise } from '@coffer/kernel';
 import type { CreatedToken } from '@coffer/core-api';
-import { TestStore, settled } from './store.fixture.ts';
+import { TestStore, settled } from '@coffer/testing';
 import { login, newToken, world } from './world.fixture.ts';
 
 const everything = { from: 'sys/token/', to: 'sys/token0' };

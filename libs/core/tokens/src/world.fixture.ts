@@ -4,8 +4,10 @@ import type { EngineType, LoginAuth, NamespaceRef } from '@coffer/sdk';
 import type { LeaseManager, LiveMount, NewToken, Router } from '@coffer/core-api';
 import { OptimisticTransactor } from '@coffer/storage';
 import type { ParsingBackend, Transaction } from '@coffer/storage';
+// Only specs import this file, and they may know the testing library.
+// eslint-disable-next-line @nx/enforce-module-boundaries
+import { ManualClock, TestStore } from '@coffer/testing';
 import { TokenService } from './token-service.ts';
-import { ManualClock, TestStore } from './store.fixture.ts';
 
 const DAY_SECONDS = 86_400;
 

@@ -3,7 +3,7 @@ import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
 import type { CreatedToken, NewToken, TokenEntry } from '@coffer/core-api';
 import type { Transaction } from '@coffer/storage';
-import { ManualClock, TestStore } from './store.fixture.ts';
+import { ManualClock, TestStore } from '@coffer/testing';
 import { WrappingService } from './wrapping-service.ts';
 
 const request = { operation: 'read', path: 'secret/app', namespace: ROOT_NAMESPACE } as unknown as Request;

@@ -132,9 +132,9 @@ describe('KV version 2', () => {
     const engine = await openV2();
     await engine.update('config', { delete_version_after: '10s' });
     await write(engine, 'app', { a: 1 });
-    engine.clock.turn(9_999);
+    await engine.clock.advance(9_999);
     expect(await valueOf(engine, 'app')).toEqual({ a: 1 });
-    engine.clock.turn(1);
+    await engine.clock.advance(1);
     expect(await engine.read('data/app')).toMatchObject({ status: 404 });
   });
 

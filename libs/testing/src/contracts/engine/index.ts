@@ -1,3 +1,2 @@
 export * from './describe-engine.ts';
 export * from './open-engine.ts';
-export * from './turning-clock.ts';

@@ -7,7 +7,7 @@ import { PathTable, ROOT_NAMESPACE, RequestError, coerceFields } from '@coffer/s
 import type { Caller, EngineType, MountContext, Operation, Request, RequestContext, Response } from '@coffer/sdk';
 import { InmemBackend, OptimisticTransactor } from '@coffer/storage';
 import type { HaState } from '@coffer/storage';
-import { TurningClock } from './turning-clock.ts';
+import { ManualClock } from '../../store/manual-clock.ts';
 
 const ACTIVE: HaState = { role: 'active', epoch: 1, sinceMs: 0 };
 const CACHE_BYTES_MAX = 1 << 20;
@@ -18,7 +18,7 @@ export interface EngineOptions {
   readonly kind?: 'secret' | 'auth';
   /** `options` of the mount: `{ version: '2' }`. */
   readonly options?: Readonly<Record<string, string>>;
-  readonly clock?: TurningClock;
+  readonly clock?: ManualClock;
 }
 
 /** Who asks, and from where; what is left out is a service token at 127.0.0.1. */
@@ -44,7 +44,7 @@ const CALLER: Caller = {
 /** One mount of an engine, asked as the pipeline would ask it, but without tokens, policies and audit. */
 export class OpenEngine {
   readonly mount: MountContext;
-  readonly clock: TurningClock;
+  readonly clock: ManualClock;
   /** Warnings of the last request, about its fields and by its handler. */
   warnings: readonly string[] = [];
   /** The type that serves: of KV the one of the mount's version. */
@@ -62,7 +62,7 @@ export class OpenEngine {
     readonly type: EngineType;
     readonly engine: unknown;
     readonly mount: MountContext;
-    readonly clock: TurningClock;
+    readonly clock: ManualClock;
     readonly transactor: OptimisticTransactor;
     readonly barrier: AesGcmBarrier;
     readonly abort: AbortController;
@@ -191,7 +191,7 @@ export class OpenEngine {
 export async function openEngine<E>(givenType: EngineType<E>, options: EngineOptions = {}): Promise<OpenEngine> {
   // As the registry: what `create` makes is what the handlers of the same type get.
   const given = givenType as unknown as EngineType;
-  const clock = options.clock ?? new TurningClock();
+  const clock = options.clock ?? new ManualClock();
   const ha = { state: () => ACTIVE };
   const barrier = new AesGcmBarrier({
     backend: new InmemBackend(),
