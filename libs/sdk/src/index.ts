@@ -15,5 +15,6 @@ export * from './coerce.ts';
 export * from './collection.ts';
 export * from './define-path.ts';
 export * from './list-response.ts';
+export * from './page-fields.ts';
 export * from './path-table.ts';
 export * from './token-fields.ts';

@@ -5,6 +5,8 @@ import {
   describeTokenParameters,
   field,
   listResponse,
+  pageFields,
+  pageOf,
   parseCidr,
   tokenFields,
 } from '@coffer/sdk';
@@ -89,14 +91,11 @@ const describe = (role: Role): Record<string, unknown> => ({
 });
 
 export const rolesPath = definePath('role', {
-  fields: { after: field.string('Only names after this one.'), limit: field.int('At most so many names.') },
+  fields: pageFields,
   help: { synopsis: 'Lists the roles.' },
   list: {
     summary: 'The roles',
-    handler: async (_: AppRole, { after, limit }, { view }) =>
-      listResponse(
-        await roles.list(view, '', { ...(after ? { after } : {}), ...(limit && limit > 0 ? { limit } : {}) }),
-      ),
+    handler: async (_: AppRole, page, { view }) => listResponse(await roles.list(view, '', pageOf(page))),
   },
 });
 

@@ -6,6 +6,8 @@ import {
   describeTokenParameters,
   field,
   listResponse,
+  pageFields,
+  pageOf,
   policyNames,
   tokenFields,
 } from '@coffer/sdk';
@@ -71,14 +73,11 @@ async function newHash(password: string | undefined, hash: string | undefined): 
 }
 
 export const usersPath = definePath('users', {
-  fields: { after: field.string('Only names after this one.'), limit: field.int('At most so many names.') },
+  fields: pageFields,
   help: { synopsis: 'Lists the users.' },
   list: {
     summary: 'The users',
-    handler: async (_: null, { after, limit }, { view }) =>
-      listResponse(
-        await users.list(view, '', { ...(after ? { after } : {}), ...(limit && limit > 0 ? { limit } : {}) }),
-      ),
+    handler: async (_: null, page, { view }) => listResponse(await users.list(view, '', pageOf(page))),
   },
 });
 

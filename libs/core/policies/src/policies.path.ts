@@ -1,4 +1,4 @@
-import { badRequest, definePath, field } from '@coffer/sdk';
+import { badRequest, definePath, field, pageFields, pageOf } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import { coreContext } from '@coffer/core-api';
 import type { StoredPolicy } from '@coffer/core-api';
@@ -98,17 +98,12 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
   };
   return [
     definePath('policies/acl', {
-      fields: { after: field.string('Only names after this one.'), limit: field.int('At most so many names.') },
+      fields: pageFields,
       help: { synopsis: 'Lists the ACL policies.' },
       list: {
         summary: 'The policies',
-        handler: async (_: unknown, { after, limit }, { request }) => ({
-          data: {
-            keys: await policies().list(request.namespace, {
-              ...(after ? { after } : {}),
-              ...(limit && limit > 0 ? { limit } : {}),
-            }),
-          },
+        handler: async (_: unknown, page, { request }) => ({
+          data: { keys: await policies().list(request.namespace, pageOf(page)) },
         }),
       },
     }),

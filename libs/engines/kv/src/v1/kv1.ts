@@ -1,8 +1,8 @@
-import { badRequest, coerce, definePath, field, listResponse } from '@coffer/sdk';
+import { badRequest, coerce, definePath, field, listResponse, pageFields, pageOf } from '@coffer/sdk';
 import type { EngineType, MountContext, Response } from '@coffer/sdk';
 import { whenReady } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
-import { folderOf, pageFields, pageOf } from '../page-fields.ts';
+import { folderOf } from '../folder-of.ts';
 import { scanBelow } from '../scan-below.ts';
 import { entryRecords } from './entry-records.ts';
 import type { Entry } from './entry-records.ts';

@@ -1,7 +1,7 @@
 import { formatDuration, whenReady } from '@coffer/kernel';
-import { RequestError, badRequest, coerce, definePath, field, listResponse } from '@coffer/sdk';
+import { RequestError, badRequest, coerce, definePath, field, listResponse, pageFields, pageOf } from '@coffer/sdk';
 import type { ReadableView, RequestContext, Response } from '@coffer/sdk';
-import { folderOf, pageFields, pageOf } from '../page-fields.ts';
+import { folderOf } from '../folder-of.ts';
 import { scanBelow } from '../scan-below.ts';
 import { checkAndSetMetadata } from './check-and-set.ts';
 import { checkCustomMetadata } from './custom-metadata.ts';

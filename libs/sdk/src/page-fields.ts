@@ -1,12 +1,13 @@
-import { field } from '@coffer/sdk';
-import type { Page } from '@coffer/sdk';
+import { field } from './field.ts';
+import type { Page } from './storage-view.ts';
 
-/** Fields of every listing. */
+/** Fields of every listing that gives its names in pages. */
 export const pageFields = {
   after: field.string('Only names after this one.'),
   limit: field.int('At most so many names.'),
 };
 
+/** The page that a request asks for; '' and 0 ask for nothing, as in Vault. */
 export function pageOf({
   after,
   limit,
@@ -16,6 +17,3 @@ export function pageOf({
 }): Page {
   return { ...(after ? { after } : {}), ...(limit !== undefined && limit > 0 ? { limit } : {}) };
 }
-
-/** A folder's prefix: '' or ending with `/`. */
-export const folderOf = (path: string): string => (path === '' || path.endsWith('/') ? path : `${path}/`);
