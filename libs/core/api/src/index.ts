@@ -1,3 +1,4 @@
+export * from './json-record.ts';
 export * from './leases.ts';
 export * from './mount-table.ts';
 export * from './plugin-source.ts';

@@ -2,20 +2,7 @@ import { isPromise } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
 import type { Page, ReadableView, StorageView } from '@coffer/sdk';
 import type { KeyRange, Reader, Transaction } from '@coffer/storage';
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
-/** Parses stored JSON and freezes it deeply, since the result is shared. */
-export function parseFrozen(bytes: Uint8Array): unknown {
-  return deepFreeze(JSON.parse(decoder.decode(bytes)));
-}
-
-function deepFreeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
-}
+import { encodeJson, parseFrozen } from './json-record.ts';
 
 /** A reader that keeps parsed values beside the bytes (the barrier's cache). */
 export interface ParsingReader extends Reader {
@@ -68,7 +55,7 @@ export class MountView extends ReadOnlyMountView implements StorageView {
   }
 
   putJson(key: string, value: unknown): void {
-    this.#transaction.put(this.prefix + key, encoder.encode(JSON.stringify(value)));
+    this.#transaction.put(this.prefix + key, encodeJson(value));
   }
 
   delete(key: string): void {

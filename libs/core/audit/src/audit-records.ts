@@ -16,10 +16,8 @@ export const HEADERS_RECORD = 'core/audit-headers';
 /** Header names in lower case, and whether their values are hashed. */
 export type AuditedHeaders = Readonly<Record<string, { readonly hmac: boolean }>>;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-export const encodeRecord = (record: unknown): Uint8Array => encoder.encode(JSON.stringify(record));
 export const parseDevice = (bytes: Uint8Array): AuditDeviceRecord =>
   Object.freeze(JSON.parse(decoder.decode(bytes)) as AuditDeviceRecord);
 export const parseHeaders = (bytes: Uint8Array): AuditedHeaders =>

@@ -1,10 +1,10 @@
 import { Secret, silentLog, systemClock, systemRandom } from '@coffer/kernel';
 import { ROOT_NAMESPACE, badRequest } from '@coffer/sdk';
 import type { AuditDevice, AuditDeviceType } from '@coffer/sdk';
+import { encodeJson } from '@coffer/core-api';
 import type { AuditEvent, MountEntry, TokenEntry } from '@coffer/core-api';
 import { InmemBackend, OptimisticTransactor } from '@coffer/storage';
 import type { ParsingBackend } from '@coffer/storage';
-import { encodeRecord } from './audit-records.ts';
 import { Hasher } from './hasher.ts';
 import { AuditService } from './audit-service.ts';
 
@@ -322,7 +322,7 @@ describe('AuditService', () => {
     await enable('one');
     const before = device('one');
     const [record] = audit.list();
-    await transactor.run((tx) => tx.put('core/audit/one/', encodeRecord({ ...record, salt: 'bmV3' })));
+    await transactor.run((tx) => tx.put('core/audit/one/', encodeJson({ ...record, salt: 'bmV3' })));
     await settled();
     expect(before.closed).toBe(true);
     expect(audit.hash('one', 'x')).toBe(new Hasher(Buffer.from('new'), false).hash('x'));

@@ -2,9 +2,10 @@ import { Turns } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { AuditDevice } from '@coffer/sdk';
+import { encodeJson } from '@coffer/core-api';
 import type { AuditBroker, AuditEvent, PluginSource } from '@coffer/core-api';
 import type { AppliedBatch, ParsingBackend, Transactor } from '@coffer/storage';
-import { AUDIT_RECORDS, HEADERS_RECORD, encodeRecord, parseDevice, parseHeaders } from './audit-records.ts';
+import { AUDIT_RECORDS, HEADERS_RECORD, parseDevice, parseHeaders } from './audit-records.ts';
 import type { AuditDeviceRecord, AuditedHeaders } from './audit-records.ts';
 import { formatEntry } from './format-entry.ts';
 import { Hasher } from './hasher.ts';
@@ -140,7 +141,7 @@ export class AuditService implements AuditBroker, Startable {
     await this.#open(record);
     try {
       await this.#deps.transactor.run((tx) => {
-        tx.put(AUDIT_RECORDS + clean, encodeRecord(record));
+        tx.put(AUDIT_RECORDS + clean, encodeJson(record));
       });
     } catch (error) {
       await this.#close(clean);
@@ -174,7 +175,7 @@ export class AuditService implements AuditBroker, Startable {
       const before = new Map(Object.entries((await tx.getParsed(HEADERS_RECORD, parseHeaders)) ?? {}));
       if (hmac === undefined) before.delete(lower);
       else before.set(lower, { hmac });
-      tx.put(HEADERS_RECORD, encodeRecord(Object.fromEntries(before)));
+      tx.put(HEADERS_RECORD, encodeJson(Object.fromEntries(before)));
     });
     this.#headers = (await this.#deps.backend.getParsed(HEADERS_RECORD, parseHeaders)) ?? {};
   }

@@ -1,3 +1,5 @@
+import { encodeJson, parseFrozen } from '@coffer/core-api';
+
 /** An alias: the name by which a mount knows an entity. Kept within its entity. */
 export interface StoredAlias {
   readonly id: string;
@@ -46,15 +48,8 @@ export const aliasNameKey = (mountAccessor: string, name: string): string =>
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-export const encodeEntity = (entity: StoredEntity): Uint8Array => encoder.encode(JSON.stringify(entity));
-export const parseEntity = (bytes: Uint8Array): StoredEntity =>
-  deepFreeze(JSON.parse(decoder.decode(bytes))) as StoredEntity;
+export const encodeEntity = (entity: StoredEntity): Uint8Array => encodeJson(entity);
+export const parseEntity = (bytes: Uint8Array): StoredEntity => parseFrozen(bytes) as StoredEntity;
 /** Indexes hold the id of the entity. */
 export const encodeId = (id: string): Uint8Array => encoder.encode(id);
 export const parseId = (bytes: Uint8Array): string => decoder.decode(bytes);
-
-function deepFreeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
-}

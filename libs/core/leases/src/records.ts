@@ -1,3 +1,4 @@
+import { encodeJson } from '@coffer/core-api';
 import type { LeaseEntry } from '@coffer/core-api';
 
 /*
@@ -43,11 +44,10 @@ export function dueMsOf(key: string): number {
   return Number(key.slice(DUE_KEYS.length, DUE_KEYS.length + TIME_DIGITS));
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 export const EMPTY = new Uint8Array(0);
-export const encodeLease = (lease: StoredLease): Uint8Array => encoder.encode(JSON.stringify(lease));
+export const encodeLease = (lease: StoredLease): Uint8Array => encodeJson(lease);
 export const parseLease = (bytes: Uint8Array): StoredLease =>
   Object.freeze(JSON.parse(decoder.decode(bytes)) as StoredLease);
 

@@ -10,7 +10,7 @@ import { mountContext } from './mount-context.ts';
 import { deleteBelow } from './delete-below.ts';
 import { MOUNT_RECORDS, MOVE_RECORDS, NO_TUNING, mountRecordKey, prefixOf, storagePrefixOf } from './mount-record.ts';
 import { checkTuning, cleanMountPath, refuseOverlap, refuseProtected } from './mount-rules.ts';
-import { parseFrozen } from '@coffer/core-api';
+import { encodeJson, parseFrozen } from '@coffer/core-api';
 import type { OffLoop } from './off-loop-pool.ts';
 import { MountRollback } from './rollback.ts';
 
@@ -407,9 +407,7 @@ const MISSING_TYPE: EngineType = {
   },
 };
 
-const encoder = new TextEncoder();
-
 function putJson(transaction: Transaction, key: string, value: unknown): void {
   assert(key.length > 0, 'a record has a key');
-  transaction.put(key, encoder.encode(JSON.stringify(value)));
+  transaction.put(key, encodeJson(value));
 }

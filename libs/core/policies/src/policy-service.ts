@@ -2,6 +2,7 @@ import { BoundedCache, isPromise, whenReady } from '@coffer/kernel';
 import type { Clock, MaybePromise } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { NamespaceRef } from '@coffer/sdk';
+import { encodeJson } from '@coffer/core-api';
 import type { Acl, Identity, PolicyStore, StoredPolicy, TokenEntry } from '@coffer/core-api';
 import type { AppliedBatch, ListOptions, ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 import { DEFAULT_POLICY, HIDDEN, IMMUTABLE, RESPONSE_WRAPPING_POLICY } from './built-in-policies.ts';
@@ -15,7 +16,6 @@ import { fillTemplates, hasTemplates } from './templates.ts';
 /** Policies of a namespace lie below this and its id. */
 export const POLICY_RECORDS = 'sys/policy/';
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 export interface PolicyServiceDeps {
@@ -228,7 +228,7 @@ function newPolicy(namespaceId: string, name: string): StoredPolicy {
 }
 
 function putPolicy(tx: Transaction, policy: StoredPolicy): void {
-  tx.put(recordKey(policy.namespaceId, policy.name), encoder.encode(JSON.stringify(policy)));
+  tx.put(recordKey(policy.namespaceId, policy.name), encodeJson(policy));
 }
 
 let readings = 0;

@@ -1,3 +1,4 @@
+import { encodeJson, parseFrozen } from '@coffer/core-api';
 import type { TokenEntry } from '@coffer/core-api';
 
 /*
@@ -26,25 +27,12 @@ export interface RevocationRecord {
   readonly children: 'revoked' | 'orphaned';
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
-
 export const EMPTY = new Uint8Array(0);
 
 export function encode(record: TokenEntry | AccessorRecord | RevocationRecord): Uint8Array {
-  return encoder.encode(JSON.stringify(record));
+  return encodeJson(record);
 }
 
-function decode<T>(bytes: Uint8Array): T {
-  return deepFreeze(JSON.parse(decoder.decode(bytes))) as T;
-}
-
-function deepFreeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
-}
-
-export const parseToken = (bytes: Uint8Array): TokenEntry => decode<TokenEntry>(bytes);
-export const parseAccessor = (bytes: Uint8Array): AccessorRecord => decode<AccessorRecord>(bytes);
-export const parseRevocation = (bytes: Uint8Array): RevocationRecord => decode<RevocationRecord>(bytes);
+export const parseToken = (bytes: Uint8Array): TokenEntry => parseFrozen(bytes) as TokenEntry;
+export const parseAccessor = (bytes: Uint8Array): AccessorRecord => parseFrozen(bytes) as AccessorRecord;
+export const parseRevocation = (bytes: Uint8Array): RevocationRecord => parseFrozen(bytes) as RevocationRecord;

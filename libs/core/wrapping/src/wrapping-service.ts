@@ -2,6 +2,7 @@ import type { Secret } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { Request, RequestError, Response, WrapInfo } from '@coffer/sdk';
+import { encodeJson } from '@coffer/core-api';
 import type { CreatedToken, NewToken, TokenEntry, Wrapping } from '@coffer/core-api';
 import type { Transaction } from '@coffer/storage';
 
@@ -35,7 +36,6 @@ export interface WrappedResponse {
   readonly wrappedAccessor?: string;
 }
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 const parseWrapped = (bytes: Uint8Array): WrappedResponse =>
   JSON.parse(decoder.decode(bytes), keepExact) as WrappedResponse;
@@ -127,7 +127,7 @@ export class WrappingService implements Wrapping {
       noIdentityPolicies: true,
       wrapping: true,
     });
-    tx.put(wrappedKey(entry.saltedId), encoder.encode(JSON.stringify(wrapped)));
+    tx.put(wrappedKey(entry.saltedId), encodeJson(wrapped));
     return {
       token: token.reveal(),
       accessor: entry.accessor,
