@@ -1,5 +1,5 @@
 import { Secret, silentLog, systemRandom } from '@coffer/kernel';
-import { ROOT_NAMESPACE } from '@coffer/sdk';
+import { NO_TOKEN_PARAMETERS, ROOT_NAMESPACE } from '@coffer/sdk';
 import type { EngineType, LoginAuth, NamespaceRef } from '@coffer/sdk';
 import type { LeaseManager, LiveMount, NewToken, Router } from '@coffer/core-api';
 import { OptimisticTransactor } from '@coffer/storage';
@@ -15,18 +15,7 @@ export const login: LoginAuth = {
   displayName: 'ann',
   policies: ['app'],
   metadata: { username: 'ann' },
-  parameters: {
-    boundCidrs: [],
-    explicitMaxTtlSeconds: 0,
-    maxTtlSeconds: 0,
-    noDefaultPolicy: false,
-    numUses: 0,
-    periodSeconds: 0,
-    policies: [],
-    strictlyBindIp: false,
-    ttlSeconds: 0,
-    type: 'default',
-  },
+  parameters: NO_TOKEN_PARAMETERS,
   renewable: true,
 };
 
