@@ -11,9 +11,10 @@ import { MountRouter } from '@coffer/core-router';
 import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
 import type { HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
-import type { EngineType } from '@coffer/sdk';
+import type { EngineType, Request } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterMember } from './cluster-member.ts';
+import { describeInFlight } from './in-flight.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
 import { inOrder, makeServices } from './services.ts';
@@ -38,8 +39,8 @@ export interface NodeParts {
   readonly sanitizedConfig: Readonly<Record<string, unknown>>;
   readonly logLevels: Pick<NodeOperations, 'logLevels' | 'setLogLevel' | 'resetLogLevel'>;
   readonly reload: (subsystem: string) => Promise<boolean>;
-  /** By request id, as `sys/in-flight-req` shows them. */
-  readonly requestsInFlight: () => Readonly<Record<string, unknown>>;
+  /** The requests that are not answered yet, with when they came (ms since 1970). */
+  readonly inFlight: () => ReadonlyMap<Request, number>;
 }
 
 /** Where a cluster's id and name are kept, encrypted like everything else. */
@@ -374,14 +375,14 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   requestsInFlight(): Readonly<Record<string, unknown>> {
-    return this.#parts.requestsInFlight();
+    return describeInFlight(this.#parts.inFlight());
   }
 
   metrics(format: 'prometheus' | 'json'): string {
     const gauges = nodeGauges({
       unsealed: this.#services !== undefined,
       active: this.#services !== undefined && this.ha().role === 'active',
-      inFlight: Object.keys(this.requestsInFlight()).length,
+      inFlight: this.#parts.inFlight().size,
     });
     return format === 'json' ? asMetricsJson(gauges, this.#parts.clock.nowMs()) : asPrometheus(gauges);
   }

@@ -71,7 +71,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
       resetLogLevel: (name) => levels.reset(name, settings.logLevel),
     },
     reload: () => Promise.resolve(false),
-    requestsInFlight: () => describeInFlight(pipeline),
+    inFlight: () => pipeline.requestsInFlight(),
   });
   const pipeline: Pipeline = new Pipeline({
     node,
@@ -116,22 +116,6 @@ export async function startServer(settings: ServerSettings, write: (line: string
       await app.close();
     },
   };
-}
-
-/** In the form of `sys/in-flight-req`. */
-function describeInFlight(pipeline: Pipeline): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    [...pipeline.requestsInFlight()].map(([request, sinceMs]) => [
-      request.id,
-      {
-        start_time: new Date(sinceMs).toISOString(),
-        client_remote_address: request.connection.remoteAddress,
-        request_path: `/v1/${request.path}`,
-        request_method: request.operation,
-        client_id: '',
-      },
-    ]),
-  );
 }
 
 async function openStore(settings: ServerSettings, clock: Clock, random: Random, log: Log): Promise<Store> {
