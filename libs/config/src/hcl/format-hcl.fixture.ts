@@ -1,6 +1,6 @@
 import type { HclItem, HclObject, HclValue } from './ast.ts';
 
-/** Writes HCL as `hclfmt` lays it out: two spaces a level, one item a line. Comments are not kept. */
+/** Writes HCL, so that specs can see whether the parser reads it back as it was: two spaces a level, one item a line, no comments. */
 export function formatHcl(file: HclObject): string {
   return `${file.items.map((item) => formatItem(item, '')).join('\n\n')}\n`;
 }

@@ -1,5 +1,5 @@
 import { ConfigError, HCL_LIMITS, plainValue } from './ast.ts';
-import { formatHcl } from './format-hcl.ts';
+import { formatHcl } from './format-hcl.fixture.ts';
 import { parseHcl, parseHclOrJson, parseJsonConfig } from './parser.ts';
 
 const plain = (text: string): unknown => plainValue(parseHcl(text));
