@@ -1,18 +1,24 @@
 import { assert } from './assert.ts';
 
-interface Held<V> {
-  readonly value: V;
-  readonly size: number;
+interface Held<K, V> {
+  readonly key: K;
+  value: V;
+  size: number;
+  older: Held<K, V> | undefined;
+  newer: Held<K, V> | undefined;
 }
 
 /**
- * A map that holds at most a total size and drops what was used longest ago (LRU). Relies on `Map`'s insertion order:
- * a hit is moved to the end.
+ * A map that holds at most a total size and drops what was used longest ago (LRU). The order is a list of its own: to
+ * delete from a `Map` and set again at each hit leaves a dead entry in the key's bucket each time, which every later
+ * look for that key walks through until the map is built anew.
  */
 export class BoundedCache<K, V> {
-  readonly #held = new Map<K, Held<V>>();
+  readonly #held = new Map<K, Held<K, V>>();
   readonly #sizeMax: number;
   readonly #sizeOf: (value: V, key: K) => number;
+  #oldest: Held<K, V> | undefined;
+  #newest: Held<K, V> | undefined;
   #size = 0;
 
   /**
@@ -36,32 +42,69 @@ export class BoundedCache<K, V> {
   get(key: K): V | undefined {
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
-    this.#held.delete(key);
-    this.#held.set(key, held);
+    this.#touch(held);
     return held.value;
   }
 
   set(key: K, value: V): void {
-    this.delete(key);
     const size = this.#sizeOf(value, key);
-    if (size > this.#sizeMax) return;
-    this.#held.set(key, { value, size });
-    this.#size += size;
-    for (const oldest of this.#held.keys()) {
-      if (this.#size <= this.#sizeMax) break;
-      this.delete(oldest);
+    const held = this.#held.get(key);
+    if (size > this.#sizeMax) {
+      if (held !== undefined) this.#drop(held);
+      return;
     }
+    if (held === undefined) {
+      const added: Held<K, V> = { key, value, size, older: undefined, newer: undefined };
+      this.#held.set(key, added);
+      this.#append(added);
+      this.#size += size;
+    } else {
+      this.#size += size - held.size;
+      held.value = value;
+      held.size = size;
+      this.#touch(held);
+    }
+    while (this.#size > this.#sizeMax && this.#oldest) this.#drop(this.#oldest);
   }
 
   delete(key: K): boolean {
     const held = this.#held.get(key);
     if (held === undefined) return false;
-    this.#size -= held.size;
-    return this.#held.delete(key);
+    this.#drop(held);
+    return true;
   }
 
   clear(): void {
     this.#held.clear();
+    this.#oldest = undefined;
+    this.#newest = undefined;
     this.#size = 0;
+  }
+
+  #drop(held: Held<K, V>): void {
+    this.#held.delete(held.key);
+    this.#unlink(held);
+    this.#size -= held.size;
+  }
+
+  #touch(held: Held<K, V>): void {
+    if (held === this.#newest) return;
+    this.#unlink(held);
+    this.#append(held);
+  }
+
+  #unlink({ older, newer }: Held<K, V>): void {
+    if (older) older.newer = newer;
+    else this.#oldest = newer;
+    if (newer) newer.older = older;
+    else this.#newest = older;
+  }
+
+  #append(held: Held<K, V>): void {
+    held.older = this.#newest;
+    held.newer = undefined;
+    if (this.#newest) this.#newest.newer = held;
+    else this.#oldest = held;
+    this.#newest = held;
   }
 }
