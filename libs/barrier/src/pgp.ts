@@ -1,6 +1,8 @@
-import { createMessage, encrypt, enums, readKey } from 'openpgp';
 import type { Key } from 'openpgp';
 import { BarrierError } from './barrier.ts';
+
+/** Twenty megabytes that most clusters never need: loaded when a key is first given. */
+const openPgp = async () => import('openpgp');
 
 /** Reads a public key, armoured or in base64. @throws BarrierError `invalid-config` */
 async function publicKey(text: string): Promise<Key> {
@@ -11,6 +13,7 @@ async function publicKey(text: string): Promise<Key> {
 }
 
 async function readAnyKey(text: string): Promise<Key> {
+  const { readKey } = await openPgp();
   try {
     return text.includes('-----BEGIN')
       ? await readKey({ armoredKey: text })
@@ -29,6 +32,7 @@ async function readAnyKey(text: string): Promise<Key> {
  */
 export async function encryptFor(keyText: string, plaintext: string): Promise<Uint8Array> {
   const key = await publicKey(keyText);
+  const { createMessage, encrypt, enums } = await openPgp();
   try {
     const message = await createMessage({ text: plaintext, format: 'utf8' });
     const sealed: unknown = await encrypt({
