@@ -2,19 +2,27 @@ import type { StorageError } from '@coffer/storage';
 import type { RaftHealth, RaftNodeStatus } from '../cluster.ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
 import type { PendingWrites } from './pending-writes.ts';
-import type { CommitFigures, RaftDriver } from './raft-driver.ts';
+import type { RaftSession } from './raft-session.ts';
+
+/** Counts since the start of the process; the driver adds to them. */
+export interface CommitFigures {
+  groups: number;
+  entries: number;
+  msTotal: number;
+  msMax: number;
+  snapshotsInstalled: number;
+}
 
 /** What operators see of a node; see `RaftNode.status`. */
 export function nodeStatus(parts: {
   readonly disk: LevelDisk | undefined;
-  readonly driver: RaftDriver | undefined;
+  readonly session: RaftSession | undefined;
   readonly figures: CommitFigures;
   readonly writes: PendingWrites;
-  readonly snapshotsSent: number;
 }): RaftNodeStatus {
-  const { disk, driver, figures, writes, snapshotsSent } = parts;
+  const { disk, session, figures, writes } = parts;
   return {
-    ...(driver === undefined ? {} : { raft: driver.raft.status() }),
+    ...(session === undefined ? {} : { raft: session.raft.status() }),
     appliedIndex: disk?.applied ?? 0,
     logFirstIndex: disk?.log.firstIndex() ?? 0,
     logLastIndex: disk?.log.lastIndex() ?? 0,
@@ -23,7 +31,7 @@ export function nodeStatus(parts: {
     commitEntries: figures.entries,
     commitMsTotal: figures.msTotal,
     commitMsMax: figures.msMax,
-    snapshotsSent,
+    snapshotsSent: session?.snapshots.sent ?? 0,
     snapshotsInstalled: figures.snapshotsInstalled,
     queuedWrites: writes.queued,
     pendingWrites: writes.waiting,
@@ -32,19 +40,17 @@ export function nodeStatus(parts: {
 
 /** See `RaftNode.health`. */
 export function nodeHealth(parts: {
-  readonly driver: RaftDriver | undefined;
+  readonly session: RaftSession | undefined;
   readonly failure: StorageError | undefined;
-  readonly stuck: boolean;
-  readonly removed: boolean;
 }): RaftHealth {
-  const { driver, failure, stuck, removed } = parts;
+  const { session, failure } = parts;
   return {
-    disk: failure !== undefined ? 'failed' : stuck ? 'stuck' : 'ok',
+    disk: failure !== undefined ? 'failed' : session?.stuck === true ? 'stuck' : 'ok',
     ...(failure === undefined ? {} : { diskError: describe(failure) }),
-    diskWriteMs: driver?.writeMs() ?? 0,
-    running: driver !== undefined,
-    leaderKnown: driver !== undefined && driver.standing.leader !== 0,
-    removed,
+    diskWriteMs: session?.driver.writeMs() ?? 0,
+    running: session !== undefined,
+    leaderKnown: session !== undefined && session.driver.standing.leader !== 0,
+    removed: session?.removed === true,
   };
 }
 

@@ -1,4 +1,4 @@
-import { assert, type Clock, type Log, type MaybePromise, type Random } from '@coffer/kernel';
+import { assert, type Log, type MaybePromise } from '@coffer/kernel';
 import {
   StorageError,
   type AppliedListener,
@@ -7,12 +7,10 @@ import {
   type ListOptions,
   type NodeAddress,
   type WriteBatch,
-  type WriteOp,
   type WriteResult,
 } from '@coffer/storage';
-import type { CreateRaft, Entry, LogIndex, MembershipStep, PeerId } from 'raft-ts';
+import type { PeerId } from 'raft-ts';
 import type {
-  ClusterConfig,
   ClusterTls,
   ForwardChannel,
   JoinGrant,
@@ -21,44 +19,27 @@ import type {
   RaftHealth,
   RaftNode,
   RaftNodeStatus,
-  Transport,
 } from '../cluster.ts';
 import { LevelDisk } from '../disk/level-disk.ts';
-import type { Member, Members } from '../disk/members.ts';
+import type { Member } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import { refuseKeys } from './batch-rules.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { Conditions } from './conditions.ts';
 import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
-import { nodeHealth, nodeStatus } from './node-figures.ts';
+import { noLeader, notActive } from './node-errors.ts';
+import { nodeHealth, nodeStatus, type CommitFigures } from './node-figures.ts';
 import { PendingWrites } from './pending-writes.ts';
-import { RaftDriver, type CommitFigures, type DriverHooks, type Standing } from './raft-driver.ts';
+import { RaftSession, type RaftNodeParts } from './raft-session.ts';
 import { ReadRounds } from './read-rounds.ts';
 import { replayLocally } from './replay.ts';
 import { Roster } from './roster.ts';
-import { openSnapshot, SnapshotExchange, streamSnapshot } from './snapshot-exchange.ts';
-import { ELECTION_TICKS, HEARTBEAT_TICKS, timing, type Timing } from './timing.ts';
+import { openSnapshot, streamSnapshot } from './snapshot-exchange.ts';
+import { timing, type Timing } from './timing.ts';
 
-/** What a node is made of. */
-export interface RaftNodeParts {
-  readonly config: ClusterConfig;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly transport: Transport;
-  readonly createRaft: CreateRaft;
-}
-
-/** The bytes of one append, and of one group of proposals. */
-const GROUP_BYTES_MAX = 4 << 20;
-const INFLIGHT_MAX = 64;
-const UNCOMMITTED_BYTES_MAX = 128 << 20;
 /** A node that joined waits so long to become a voter; it is a member without that, too. */
 const PROMOTION_MS_MAX = 5000;
-
-const notActive = (): StorageError => new StorageError('not-active', 'this node is not the active one');
-const noLeader = (): StorageError => new StorageError('no-leader', 'this node takes no part in the cluster (sealed)');
 
 /** One node's replicated store on LevelDB; see `RaftNode`. */
 export class RaftBackend implements RaftNode {
@@ -79,14 +60,10 @@ export class RaftBackend implements RaftNode {
   readonly #links: ClusterLinks;
   readonly #conditions: Conditions;
   #disk: LevelDisk | undefined;
-  #driver: RaftDriver | undefined;
-  #snapshots: SnapshotExchange | undefined;
-  /** Leads, and is the only voter: its own state is the newest there is. */
-  #alone = false;
+  /** While this node takes part in the cluster. */
+  #session: RaftSession | undefined;
   #failure: StorageError | undefined;
-  #removed = false;
   #joining = false;
-  #stuck = false;
 
   constructor(parts: RaftNodeParts) {
     const { config, clock, log, transport } = parts;
@@ -97,34 +74,34 @@ export class RaftBackend implements RaftNode {
     this.forward = transport.forward;
     this.#role = new HaRole(clock, log);
     this.#links = new ClusterLinks(transport, this.self);
-    this.#conditions = new Conditions(() => this.#failure ?? this.#driver === undefined);
+    this.#conditions = new Conditions(() => this.#failure ?? this.#session === undefined);
     this.#reads = new ReadRounds({
-      ask: (request) => this.#driver?.act(() => this.#driver?.raft.readIndex(request)),
+      ask: (request) => this.#session?.act((raft) => raft.readIndex(request)),
       nowMs: () => clock.monotonicMs(),
       appliedIndex: () => this.appliedIndex(),
-      leaderKnown: () => this.#driver !== undefined && this.#driver.standing.leader !== 0,
+      leaderKnown: () => this.#session !== undefined && this.#session.driver.standing.leader !== 0,
     });
     this.#roster = new Roster(
       {
         self: this.self,
         selfPeer: () => this.#selfPeer(),
         members: () => this.#opened().members,
-        raftStatus: () => this.#driver?.raft.status(),
+        raftStatus: () => this.#session?.raft.status(),
         active: () => this.#role.activeTerm !== 0,
-        leaderAddress: () => this.#leaderAddress(),
-        change: (steps, context) => this.#changeMembers(steps, context),
+        leaderAddress: () => this.#session?.leaderAddress(),
+        change: (steps, context) => this.#running().changeMembers(steps, context),
         announce: (peer, address) => this.#announce(peer, address),
       },
       transport.forward,
       clock,
       log,
     );
-    this.#hints = new LeaderHints(clock, parts.random, () => this.#driver);
-    transport.onMessage((message) => this.#driver?.act(() => this.#driver?.raft.step(message)));
+    this.#hints = new LeaderHints(clock, parts.random, () => this.#session?.driver);
+    transport.onMessage((message) => this.#session?.act((raft) => raft.step(message)));
     transport.onUnreachable((peer, how) => this.#hints.unreachable(peer, how));
     transport.onSnapshot((from, meta, contents) => {
-      if (this.#snapshots === undefined) return Promise.reject(noLeader());
-      return this.#snapshots.receive(from, meta, contents);
+      if (this.#session === undefined) return Promise.reject(noLeader());
+      return this.#session.snapshots.receive(from, meta, contents);
     });
   }
 
@@ -150,13 +127,13 @@ export class RaftBackend implements RaftNode {
       return Promise.reject(new StorageError('too-large', 'the write is larger than an entry of the log may be'));
     }
     const result = this.#writes.queue(data, batch.epoch);
-    this.#driver?.wake();
+    this.#session?.driver.wake();
     return result;
   }
 
   readBarrier(signal?: AbortSignal): MaybePromise<void> {
-    if (this.#alone) return undefined;
-    if (this.#driver === undefined) throw noLeader();
+    if (this.#session === undefined) throw noLeader();
+    if (this.#session.alone) return undefined;
     return this.#reads.wait(signal);
   }
 
@@ -189,19 +166,7 @@ export class RaftBackend implements RaftNode {
   }
 
   async stepDown(): Promise<void> {
-    const tried = new Set<PeerId>([this.#selfPeer()]);
-    while (this.#leads()) {
-      const raft = this.#running().raft;
-      const { progress, membership } = raft.status();
-      const [best] = progress
-        .filter(({ peer, recentlyActive }) => recentlyActive && !tried.has(peer) && membership.voters.includes(peer))
-        .sort((left, right) => right.match - left.match);
-      if (best === undefined) return;
-      tried.add(best.peer);
-      this.#log.info('handing over the lead', { to: best.peer });
-      this.#driver?.act(() => raft.transferLeadership(best.peer));
-      await this.#conditions.until(() => !this.#leads() || this.#driver?.raft.status().transferee === 0);
-    }
+    await this.#session?.handOver();
   }
 
   // ---- RaftNode ----
@@ -221,7 +186,7 @@ export class RaftBackend implements RaftNode {
 
   async bootstrap(clusterId: string): Promise<void> {
     const disk = this.#opened();
-    if (!disk.blank || this.#driver !== undefined)
+    if (!disk.blank || this.#session !== undefined)
       throw new StorageError('conflict', 'this node belongs to a cluster already');
     const member = { ...this.self, peer: 1, promote: false };
     const membership = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [] };
@@ -234,20 +199,16 @@ export class RaftBackend implements RaftNode {
     const { identity } = this.#opened();
     if (identity === undefined) throw new StorageError('conflict', 'this node belongs to no cluster yet');
     await this.#links.open(identity, this.#opened().members, tls);
-    if (this.#driver === undefined) this.#run();
-    await this.#conditions.until(() => this.#driver?.standing.leader !== 0 && this.#settled(), signal);
+    this.#run();
+    await this.#conditions.until(() => this.#session?.settled === true, signal);
   }
 
   async disconnect(): Promise<void> {
-    const driver = this.#driver;
-    if (driver !== undefined) {
+    const session = this.#session;
+    if (session !== undefined) {
       if (this.#role.activeTerm !== 0) await this.stepDown();
-      await driver.stop();
-      this.#driver = undefined;
-      this.#snapshots = undefined;
-      this.#becomeStandby(undefined);
-      this.#writes.abandon(notActive);
-      this.#reads.abandon(noLeader);
+      await session.stop();
+      this.#session = undefined;
       this.#conditions.notice();
     }
     await this.#links.close();
@@ -277,7 +238,7 @@ export class RaftBackend implements RaftNode {
     }
     this.#links.introduce(peers);
     await this.#links.open({ nodeId: this.self.nodeId, clusterId, peer: peerId }, disk.members, tls);
-    if (this.#driver === undefined) this.#run();
+    this.#run();
     const own = (): Member | undefined => disk.members.list.find((member) => member.peer === peerId);
     await this.#conditions.until(() => own() !== undefined, signal);
     signal.throwIfAborted();
@@ -295,7 +256,7 @@ export class RaftBackend implements RaftNode {
       try {
         return await this.readBarrier(signal);
       } catch (error) {
-        if (!(error instanceof StorageError) || this.#driver === undefined || this.#failure !== undefined) throw error;
+        if (!(error instanceof StorageError) || this.#session === undefined || this.#failure !== undefined) throw error;
         this.#log.debug('waiting for the state of the cluster', { error });
       }
     }
@@ -318,200 +279,43 @@ export class RaftBackend implements RaftNode {
 
   async snapshot(): Promise<{ readonly index: number; readonly contents: AsyncIterable<Uint8Array> }> {
     const disk = this.#opened();
-    await this.#driver?.flush();
+    await this.#session?.driver.flush();
     const { view, header } = await openSnapshot(disk, disk.identity?.clusterId ?? '', disk.hardState.term);
     return { index: header.index, contents: streamSnapshot(view, header) };
   }
 
   health(): RaftHealth {
-    return nodeHealth({ driver: this.#driver, failure: this.#failure, stuck: this.#stuck, removed: this.#removed });
+    return nodeHealth({ session: this.#session, failure: this.#failure });
   }
 
   status(): RaftNodeStatus {
-    return nodeStatus({
-      disk: this.#disk,
-      driver: this.#driver,
-      figures: this.#figures,
-      writes: this.#writes,
-      snapshotsSent: this.#snapshots?.sent ?? 0,
-    });
+    return nodeStatus({ disk: this.#disk, session: this.#session, figures: this.#figures, writes: this.#writes });
   }
 
-  // ---- running ----
-
-  /** Creates the core from what is on disk and lets it run. */
+  /** Takes part from now on, if it does not already. */
   #run(): void {
-    const { config, clock, random, log, transport, createRaft } = this.#parts;
-    const disk = this.#opened();
-    const identity = disk.identity;
-    assert(identity !== undefined, 'a node that runs has a number');
-    const raft = createRaft(
-      {
-        id: identity.peer,
-        electionTicks: ELECTION_TICKS,
-        heartbeatTicks: HEARTBEAT_TICKS,
-        appendBytesMax: GROUP_BYTES_MAX,
-        inflightMax: INFLIGHT_MAX,
-        uncommittedBytesMax: UNCOMMITTED_BYTES_MAX,
-        random: (below) => random.below(below),
+    this.#session ??= new RaftSession({
+      parts: this.#parts,
+      disk: this.#opened(),
+      timing: this.#timing,
+      writes: this.#writes,
+      reads: this.#reads,
+      role: this.#role,
+      links: this.#links,
+      conditions: this.#conditions,
+      figures: this.#figures,
+      appliedListeners: this.#appliedListeners,
+      tick: () => this.#roster.tend(),
+      failed: (error) => {
+        this.#failure = error;
       },
-      { hardState: disk.hardState, membership: disk.members.membership, applied: disk.applied },
-      disk.log,
-    );
-    const limits = { entriesMax: config.logEntriesMax, bytesMax: config.logBytesMax };
-    const driver = new RaftDriver({ raft, disk, clock, log, hooks: this.#hooks(), limits, figures: this.#figures });
-    this.#driver = driver;
-    const { peer: self, clusterId } = identity;
-    this.#snapshots = new SnapshotExchange({ disk, driver, transport, log, self, clusterId });
-    this.#removed = false;
-    this.#links.tell(this.#selfPeer(), this.#opened().members);
-    driver.start(this.#timing.tickMs, () => this.#tick());
-    if (isOnly(disk.members, self)) driver.act(() => raft.campaign());
-  }
-
-  #hooks(): DriverHooks {
-    return {
-      propose: () => this.#propose(),
-      standing: (standing) => this.#stand(standing),
-      applied: (entry, ops) => this.#applied(entry, ops),
-      members: () => this.#membersChanged(),
-      replaced: (index) => this.#replaced(index),
-      readState: (state) => this.#reads.answer(state),
-      send: (messages) => this.#links.send(messages),
-      sendSnapshot: (to) => this.#snapshots?.send(to),
-      failed: (error) => this.#failed(error),
-    };
-  }
-
-  /** Hands the queue to raft as one group. */
-  #propose(): void {
-    const driver = this.#driver;
-    if (driver === undefined || this.#writes.queued === 0 || this.#role.activeTerm === 0) return;
-    const group = this.#writes.group(GROUP_BYTES_MAX);
-    const outcome = driver.raft.propose(group);
-    if (outcome.accepted) {
-      // Before anything of it reached the disk: an entry judged under one term is never written under another.
-      assert(outcome.term === this.#role.activeTerm, 'proposals go into the log in the term they were judged in');
-      this.#writes.proposed(group.length, outcome.index, outcome.term);
-    } else if (outcome.reason === 'not-leader') {
-      this.#writes.leadLost(this.#parts.clock.monotonicMs());
-    } else if (outcome.reason === 'too-large') {
-      this.#writes.refuseQueued(() => new StorageError('too-large', 'the write is larger than the log takes'));
-    }
-    // While busy or transferring they stay queued.
-  }
-
-  #applied(entry: Entry, ops: readonly WriteOp[]): void {
-    if (ops.length > 0 && this.#appliedListeners.size > 0) {
-      const batch = { index: entry.index, keys: ops.map((op) => op.key) };
-      for (const listener of this.#appliedListeners) listener(batch);
-    }
-    this.#writes.applied(entry.index, entry.term);
-    this.#reads.applied(entry.index);
-    if (entry.kind !== 'data') {
-      const standing = this.#driver?.standing;
-      if (entry.kind === 'empty' && standing?.role === 'leader' && standing.term === entry.term) {
-        this.#becomeActive(entry.term);
-      }
-      this.#conditions.notice();
-    }
-  }
-
-  #replaced(index: LogIndex): void {
-    for (const listener of this.#appliedListeners) listener({ index, keys: [], everything: true });
-    this.#writes.replaced(index);
-    this.#reads.applied(index);
-    this.#conditions.notice();
-  }
-
-  #stand(standing: Standing): void {
-    if (standing.role === 'leader') {
-      if (standing.term !== this.#role.activeTerm) this.#becomeStandby(undefined);
-    } else {
-      const led = this.#role.activeTerm !== 0;
-      this.#becomeStandby(this.#leaderAddress());
-      if (led || this.#writes.queued > 0 || this.#writes.waiting > 0) {
-        this.#writes.leadLost(this.#parts.clock.monotonicMs());
-      }
-    }
-    this.#conditions.notice();
-  }
-
-  #becomeActive(term: number): void {
-    this.#alone = isOnly(this.#opened().members, this.#selfPeer());
-    this.#role.becomeActive(term);
-  }
-
-  #becomeStandby(leader: NodeAddress | undefined): void {
-    this.#alone = false;
-    this.#role.becomeStandby(leader);
-  }
-
-  #membersChanged(): void {
-    const { members } = this.#opened();
-    const self = this.#selfPeer();
-    this.#alone = this.#role.activeTerm !== 0 && isOnly(members, self);
-    const { voters, votersOutgoing, learners } = members.membership;
-    const removed = ![...voters, ...votersOutgoing, ...learners].includes(self);
-    if (removed && !this.#removed) this.#log.warn('this node was removed from the cluster');
-    this.#removed = removed;
-    this.#links.tell(this.#selfPeer(), this.#opened().members);
-    if (this.#role.state.role === 'standby') this.#becomeStandby(this.#leaderAddress());
-  }
-
-  #failed(error: StorageError): void {
-    this.#failure = error;
-    this.#becomeStandby(undefined);
-    this.#writes.abandon(() => new StorageError('disk', 'the disk of the active node failed', { cause: error }));
-    this.#reads.abandon(noLeader);
-    this.#conditions.notice();
-  }
-
-  #tick(): void {
-    this.#watchDisk();
-    this.#writes.expire(this.#parts.clock.monotonicMs());
-    this.#reads.tick();
-    this.#roster.tend();
-    this.#conditions.notice();
-  }
-
-  /** A leader whose disk hangs sends no heartbeats, so the others elect someone else: it should not claim otherwise. */
-  #watchDisk(): void {
-    const driver = this.#driver;
-    if (driver === undefined) return;
-    const stuck = driver.writeMs() > this.#timing.stuckMs;
-    if (stuck === this.#stuck) return;
-    this.#stuck = stuck;
-    if (stuck) {
-      this.#log.error('the disk is stuck: a write does not come to an end');
-      if (!this.#alone) this.#becomeStandby(undefined);
-    } else {
-      this.#log.warn('the disk works again');
-      const { role, term } = driver.raft.status();
-      if (role === 'leader' && this.#opened().appliedTerm === term) this.#becomeActive(term);
-    }
-  }
-
-  // ---- members ----
-
-  async #changeMembers(steps: readonly MembershipStep[], context: Uint8Array): Promise<boolean> {
-    const driver = this.#running();
-    if (this.#role.activeTerm === 0) throw notActive();
-    const outcome = driver.raft.proposeMembership({ kind: 'enter', steps, context });
-    if (outcome.accepted) {
-      const applied = this.#writes.entry(outcome.index, outcome.term);
-      driver.wake();
-      await applied;
-      return true;
-    }
-    if (outcome.reason === 'not-leader') throw notActive();
-    return false;
+    });
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {
     if (this.#role.activeTerm === 0) throw notActive();
     const applied = this.#writes.queue(encodeAnnounce(peer, address), this.#role.activeTerm);
-    this.#driver?.wake();
+    this.#session?.driver.wake();
     await applied;
   }
 
@@ -533,35 +337,12 @@ export class RaftBackend implements RaftNode {
     return this.#disk;
   }
 
-  #running(): RaftDriver {
-    if (this.#driver === undefined) throw notActive();
-    return this.#driver;
+  #running(): RaftSession {
+    if (this.#session === undefined) throw notActive();
+    return this.#session;
   }
 
   #selfPeer(): PeerId {
     return this.#disk?.identity?.peer ?? 0;
   }
-
-  #leads(): boolean {
-    return this.#driver?.standing.role === 'leader' && this.#failure === undefined;
-  }
-
-  /** Whether this node, if it leads, is active already. */
-  #settled(): boolean {
-    return !this.#leads() || this.#role.activeTerm !== 0;
-  }
-
-  #leaderAddress(): NodeAddress | undefined {
-    const leader = this.#driver?.standing.leader;
-    if (leader === undefined || leader === 0 || this.#disk === undefined) return undefined;
-    const member = this.#disk.members.list.find((known) => known.peer === leader);
-    if (member === undefined) return undefined;
-    const { nodeId, apiAddress, clusterAddress } = member;
-    return { nodeId, apiAddress, clusterAddress };
-  }
-}
-
-function isOnly(members: Members, self: PeerId): boolean {
-  const { voters, votersOutgoing } = members.membership;
-  return voters.length === 1 && voters[0] === self && votersOutgoing.length === 0;
 }

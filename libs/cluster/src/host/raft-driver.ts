@@ -17,6 +17,7 @@ import type { LevelDisk } from '../disk/level-disk.ts';
 import { decodeMemberContext, withMember, type Members } from '../disk/members.ts';
 import { decodePayload } from '../disk/payload.codec.ts';
 import { cutUpTo, type LogLimits } from './log-limits.ts';
+import type { CommitFigures } from './node-figures.ts';
 
 /** What raft says about this node. */
 export interface Standing {
@@ -40,14 +41,6 @@ export interface DriverHooks {
   sendSnapshot(to: PeerId): void;
   /** Nothing works any more: the disk failed. */
   failed(error: StorageError): void;
-}
-
-export interface CommitFigures {
-  groups: number;
-  entries: number;
-  msTotal: number;
-  msMax: number;
-  snapshotsInstalled: number;
 }
 
 /** A snapshot that was received and lies beside the state. */
