@@ -1,5 +1,5 @@
 import type { Secret } from '@coffer/kernel';
-import type { Backend, HaCoordinator, NodeAddress } from '@coffer/storage';
+import type { Backend, HaCoordinator, NodeAddress, WriteResult } from '@coffer/storage';
 import type { Message, PeerId, RaftStatus, SnapshotMeta } from 'raft-ts';
 
 /** How this node takes part in the cluster. */
@@ -153,12 +153,35 @@ export interface RaftNode extends Backend, HaCoordinator {
   /** On the active node. @throws StorageError `not-active` (also where it is to remove itself: step down first) */
   removePeer(nodeId: string): Promise<void>;
   peers(): readonly PeerInfo[];
-  /** A consistent copy of the whole state, streamed while writes go on. */
-  snapshot(): Promise<{ readonly index: number; readonly contents: AsyncIterable<Uint8Array> }>;
+  /** A consistent copy of the whole state, while writes go on. @throws StorageError `not-active` where there is none */
+  snapshot(): Promise<StateSnapshot>;
+  /**
+   * On the active node: puts a snapshot's contents in the place of the state, on every node; the members stay who they
+   * are. Subscribers are told that everything changed, and what was judged before is not written after it.
+   *
+   * @param contents streams them; read twice, first to see that all of it is sound
+   * @param requiredKeys without which the state would be of no use
+   * @throws StorageError `corrupt` (what is wrong with it), `too-large`, `conflict` (another one is under way), or as
+   *   `write`. Unless it is `in-doubt`, nothing has changed then.
+   */
+  restore(contents: () => AsyncIterable<Uint8Array>, requiredKeys: readonly string[]): Promise<WriteResult>;
   /** Whether this node's disk and its part in the cluster are well, for health checks and logs. */
   health(): RaftHealth;
   /** Figures for metrics and `sys/storage/raft/autopilot/state`. */
   status(): RaftNodeStatus;
+}
+
+/** The state as it was at one moment. */
+export interface StateSnapshot {
+  /** Of the cluster that it was taken from. */
+  readonly clusterId: string;
+  readonly index: number;
+  readonly term: number;
+  readonly peers: readonly PeerInfo[];
+  /** Streams it, with a header and a checksum; may be called again, and gives the same bytes each time. */
+  contents(): AsyncIterable<Uint8Array>;
+  /** Until then the disk keeps what it shows. */
+  close(): Promise<void>;
 }
 
 /** How a node is. */

@@ -118,6 +118,15 @@ describe('the record of the log', () => {
     expect(decodeMeta(encodeMeta(meta))).toEqual(meta);
     expectDamageNoticed(encodeMeta(meta), decodeMeta);
   });
+
+  it('carries a restore that was done or is under way, in a form of its own', () => {
+    const restored = { ...EMPTY_META, applied: 9, root: 7, restore: { attempt: 8, sequence: 300 } };
+    expect(decodeMeta(encodeMeta(restored))).toEqual(restored);
+    expectDamageNoticed(encodeMeta(restored), decodeMeta);
+    expect(decodeMeta(encodeMeta({ ...restored, restore: undefined }))).toEqual({ ...restored, restore: undefined });
+    // Where nothing was ever restored, earlier versions can read it.
+    expect(encodeMeta(EMPTY_META)[0]).toBe(1);
+  });
 });
 
 describe('members', () => {

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { assert } from '@coffer/kernel';
+import { assert, assertNever } from '@coffer/kernel';
 import { StorageError, type KeyRange, type ListOptions, type WriteOp } from '@coffer/storage';
 import { ClassicLevel } from 'classic-level';
 import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from 'raft-ts';
@@ -9,11 +9,14 @@ import { CHUNK_KEYS, LogStore } from './log-store.ts';
 import { decodeMembers, encodeMembers, NO_MEMBERS, type Members } from './members.ts';
 import { decodeMeta, EMPTY_META, encodeMeta, type DiskMeta } from './meta.codec.ts';
 import { Overlay } from './overlay.ts';
+import { RestoreStaging } from './restore-staging.ts';
+import type { OpenRestore, RestoreStep, StateRecord } from './restore.codec.ts';
+import { allStatesBut, below, generationKeys, statePrefix, type KeyInterval } from './state-roots.ts';
 import { StateView } from './state-view.ts';
 
 export type Level = ClassicLevel<string, Uint8Array>;
 
-/** Keys of the database beside chunks (`l…`) and state (`s0/…` or `s1/…`). */
+/** Keys of the database beside chunks (`l…`) and states (`s…`). */
 const IDENTITY_KEY = 'i';
 export const META_KEY = 'a';
 export const MEMBERS_KEY = 'p';
@@ -41,10 +44,6 @@ export interface DiskChange {
   readonly cutUpTo?: LogIndex;
 }
 
-export function statePrefix(generation: number): string {
-  return `s${generation}/`;
-}
-
 /**
  * The disk of a node: one LevelDB with log, vote, members and state. What was applied lies in memory (`Overlay`) until
  * the next batch takes it along, so that applying costs no write of its own; a batch is always synced, and its record of
@@ -54,11 +53,16 @@ export class LevelDisk {
   readonly log: LogStore;
   readonly #db: Level;
   readonly #overlay = new Overlay();
+  readonly #restore: RestoreStaging;
   #identity: DiskIdentity | undefined;
   #meta: DiskMeta;
   #members: Members;
   #membersChanged = false;
+  #root: LogIndex;
   #prefix: string;
+  /** States that are out of reach once the next batch is written. */
+  #garbage: string[] = [];
+  #collecting: Promise<void> = Promise.resolve();
   #applied: LogIndex;
   #appliedTerm: Term;
   /** The last write or clearing; the next begins after it. */
@@ -73,7 +77,9 @@ export class LevelDisk {
     this.#meta = meta;
     this.#members = members;
     this.#identity = identity;
-    this.#prefix = statePrefix(meta.generation);
+    this.#restore = new RestoreStaging(meta.restore);
+    this.#root = meta.root;
+    this.#prefix = statePrefix(meta.generation, meta.root);
     this.#applied = meta.applied;
     this.#appliedTerm = meta.appliedTerm;
     this.log = log;
@@ -118,7 +124,9 @@ export class LevelDisk {
       throw new StorageError('corrupt', 'the log on disk does not reach to the applied index');
     }
     const disk = new LevelDisk(db, meta, members, identity, log);
-    await disk.#clearOtherGeneration();
+    const { generation, root, restore } = meta;
+    const reachable = restore === undefined ? [root] : [root, restore.attempt];
+    for (const gap of allStatesBut(reachable.map((each) => statePrefix(generation, each)))) await disk.#clear(gap);
     return disk;
   }
 
@@ -197,6 +205,54 @@ export class LevelDisk {
     this.#membersChanged = true;
   }
 
+  /** The restore that is under way, as of the applied index. */
+  get restore(): OpenRestore | undefined {
+    return this.#restore.open;
+  }
+
+  /** The entry that began the restore which the present state came with; 0 if it did not. */
+  get root(): LogIndex {
+    return this.#root;
+  }
+
+  /**
+   * As `apply`, for a step of a restore.
+   *
+   * @returns whether the whole state is another one from now on
+   */
+  applyRestore(index: LogIndex, term: Term, step: RestoreStep): boolean {
+    this.apply(index, term, []);
+    switch (step.kind) {
+      case 'begin': {
+        const former = this.#restore.begin(index);
+        if (former !== undefined) this.#giveUp(former);
+        return false;
+      }
+      case 'stage':
+        this.#restore.take(step);
+        return false;
+      case 'abandon':
+        if (this.#restore.abandon(step.attempt)) this.#giveUp(step.attempt);
+        return false;
+      case 'switch': {
+        const pending = this.#restore.complete(step);
+        if (pending === undefined) return false;
+        this.#giveUp(this.#root);
+        this.#root = step.attempt;
+        this.#prefix = statePrefix(this.#meta.generation, this.#root);
+        this.#overlay.clear();
+        for (const [key, value] of pending) this.#overlay.put(key, value);
+        return true;
+      }
+      default:
+        return assertNever(step, 'step of a restore');
+    }
+  }
+
+  #giveUp(root: LogIndex): void {
+    this.#garbage.push(statePrefix(this.#meta.generation, root));
+  }
+
   /**
    * Makes a change durable, together with everything that was applied: one synced batch.
    *
@@ -211,8 +267,10 @@ export class LevelDisk {
         if (item.value === undefined) batch.del(this.#prefix + key);
         else batch.put(this.#prefix + key, item.value);
       }
+      this.#addStaged(batch);
       if (this.#membersChanged) batch.put(MEMBERS_KEY, encodeMembers(this.#members));
       this.#membersChanged = false;
+      const garbage = this.#garbage.splice(0);
       if (change.cutUpTo !== undefined) {
         assert(change.cutUpTo <= this.#applied, 'only applied entries are cut off');
         this.#cutBytes += this.log.cutFront(change.cutUpTo, batch);
@@ -224,13 +282,34 @@ export class LevelDisk {
         appliedTerm: this.#appliedTerm,
         cut: this.log.cut,
         cutTerm: this.log.cutTerm,
+        root: this.#root,
+        restore: this.#restore.open,
       };
       batch.put(META_KEY, encodeMeta(this.#meta));
       await written(batch.write({ sync: true }));
       this.#overlay.taken();
       this.log.written();
+      // Not before: after a crash the disk would begin with what is being cleared.
+      if (garbage.length > 0) this.#collect(garbage);
     });
     this.#giveBackSpace();
+  }
+
+  #addStaged(batch: { put(key: string, value: Uint8Array): unknown }): void {
+    const staged = this.#restore.flush();
+    const { open } = this.#restore;
+    if (open === undefined) return;
+    const prefix = statePrefix(this.#meta.generation, open.attempt);
+    for (const [key, value] of staged) batch.put(prefix + key, value);
+  }
+
+  /** Clears what is out of reach, beside everything else; what is left of it goes when the disk is opened again. */
+  #collect(prefixes: readonly string[]): void {
+    this.#collecting = this.#collecting
+      .then(async () => {
+        for (const prefix of prefixes) await this.#clear(below(prefix));
+      })
+      .catch(() => undefined);
   }
 
   /** Makes the disk that of a member of a cluster. A new cluster starts from a state with this node as the only voter. */
@@ -266,9 +345,13 @@ export class LevelDisk {
     await this.#clearOtherGeneration();
   }
 
-  /** Takes in records of the state to come. They count only after `install`. */
-  async stage(records: readonly (readonly [string, Uint8Array])[]): Promise<void> {
-    const prefix = statePrefix(1 - this.#meta.generation);
+  /**
+   * Takes in records of the state to come. They count only after `install`.
+   *
+   * @param root 0, or the attempt of the restore that they belong to
+   */
+  async stage(records: readonly StateRecord[], root: LogIndex = 0): Promise<void> {
+    const prefix = statePrefix(1 - this.#meta.generation, root);
     await this.#exclusively(async () => {
       const batch = this.#db.batch();
       for (const [key, value] of records) batch.put(prefix + key, value);
@@ -278,7 +361,12 @@ export class LevelDisk {
   }
 
   /** Switches over to what was staged: at once, durably, and together with the log's new start. */
-  async install(snapshot: SnapshotMeta, members: Members, hardState: HardState | undefined): Promise<void> {
+  async install(
+    snapshot: SnapshotMeta,
+    members: Members,
+    hardState: HardState | undefined,
+    restore?: OpenRestore,
+  ): Promise<void> {
     await this.#exclusively(async () => {
       const batch = this.#db.batch();
       const { index, term } = snapshot;
@@ -297,12 +385,17 @@ export class LevelDisk {
         cut: this.log.cut,
         cutTerm: this.log.cutTerm,
         generation: 1 - this.#meta.generation,
+        root: 0,
+        restore,
       };
       batch.put(META_KEY, encodeMeta(this.#meta));
       batch.put(MEMBERS_KEY, encodeMembers(members));
       await written(batch.write({ sync: true }));
       this.#overlay.clear();
-      this.#prefix = statePrefix(this.#meta.generation);
+      this.#root = 0;
+      this.#restore.replace(restore);
+      this.#garbage = [];
+      this.#prefix = statePrefix(this.#meta.generation, 0);
     });
     await this.#clearOtherGeneration();
   }
@@ -310,6 +403,7 @@ export class LevelDisk {
   /** @throws StorageError `disk` */
   async close(): Promise<void> {
     await this.#tail;
+    await this.#collecting;
     await this.#compacting;
     await written(this.#db.close());
   }
@@ -330,14 +424,14 @@ export class LevelDisk {
   }
 
   async #clearOtherGeneration(): Promise<void> {
-    const prefix = statePrefix(1 - this.#meta.generation);
-    const range = { gte: prefix, lt: `${prefix.slice(0, -1)}0` };
-    await this.#exclusively(async () => {
-      const [leftover] = await this.#db.keys({ ...range, limit: 1 }).all();
-      if (leftover === undefined) return;
-      await written(this.#db.clear(range));
-      this.#compact(range.gte, range.lt);
-    });
+    await this.#exclusively(() => this.#clear(generationKeys(1 - this.#meta.generation)));
+  }
+
+  async #clear(interval: KeyInterval): Promise<void> {
+    const [leftover] = await this.#db.keys({ ...interval, limit: 1 }).all();
+    if (leftover === undefined) return;
+    await written(this.#db.clear(interval));
+    this.#compact(interval.gte, interval.lt);
   }
 
   #giveBackSpace(): void {

@@ -3,16 +3,19 @@ import type { NodeAddress, WriteOp } from '@coffer/storage';
 import type { PeerId } from 'raft-ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { readRestoreStep, writeRestoreStep, type RestoreStep } from './restore.codec.ts';
 
 /** What a data entry of the log asks each node to do. */
 export type Payload =
   | { readonly kind: 'batch'; readonly ops: readonly WriteOp[] }
   /** A member moved, or serves clients elsewhere. */
-  | { readonly kind: 'announce'; readonly peer: PeerId; readonly address: NodeAddress };
+  | { readonly kind: 'announce'; readonly peer: PeerId; readonly address: NodeAddress }
+  | { readonly kind: 'restore'; readonly step: RestoreStep };
 
 /** The first byte says how to read the rest; numbers are never used again. */
 const BATCH = 1;
 const ANNOUNCE = 2;
+const RESTORE = 3;
 
 const PUT = 1;
 const DELETE = 2;
@@ -55,6 +58,13 @@ export function encodeAnnounce(peer: PeerId, address: NodeAddress): Uint8Array {
   return writer.view();
 }
 
+export function encodeRestore(step: RestoreStep): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(RESTORE);
+  writeRestoreStep(writer, step);
+  return writer.view();
+}
+
 /**
  * Reads a data entry. Values are views into `data`.
  *
@@ -64,6 +74,7 @@ export function decodePayload(data: Uint8Array): Payload {
   const reader = new ByteReader(data, 'log entry');
   const kind = reader.byte();
   if (kind === BATCH) return { kind: 'batch', ops: readOps(reader) };
+  if (kind === RESTORE) return { kind: 'restore', step: readRestoreStep(reader) };
   if (kind !== ANNOUNCE) throw reader.damaged();
   const peer = reader.varint();
   const address = { nodeId: reader.text(), apiAddress: reader.text(), clusterAddress: reader.text() };

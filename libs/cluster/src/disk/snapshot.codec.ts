@@ -4,6 +4,7 @@ import type { LogIndex, Term } from 'raft-ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { decodeMembers, encodeMembers, type Members } from './members.ts';
+import type { OpenRestore, StateRecord } from './restore.codec.ts';
 
 /** What stands before the records of a snapshot. */
 export interface SnapshotHeader {
@@ -16,25 +17,33 @@ export interface SnapshotHeader {
   readonly members: Members;
 }
 
-export type SnapshotRecord = readonly [key: string, value: Uint8Array];
+export type SnapshotRecord = StateRecord;
+
+/** A restore that was under way when the snapshot was taken, and what it had brought. */
+export interface SnapshotRestore extends OpenRestore {
+  readonly pages: AsyncIterable<readonly SnapshotRecord[]>;
+}
 
 const MAGIC = 'coffer-snapshot/1\n';
 
 const HEADER = 1;
 const RECORDS = 2;
 const END = 3;
+const RESTORE = 4;
+const RESTORE_RECORDS = 5;
 
 /** A frame is never larger, so that a damaged length does not ask for the memory of the machine. */
 const FRAME_BYTES_MAX = 256 << 20;
 const FRAME_HEAD_BYTES = 5;
 
 /**
- * Streams a snapshot: a magic line, then frames (length in 4 bytes, kind, contents): header, records, and an end with
- * the number of records and the SHA-256 of everything before it.
+ * Streams a snapshot: a magic line, then frames (length in 4 bytes, kind, contents): header, records, those of a restore
+ * under way, and an end with the number of records and the SHA-256 of everything before it.
  */
 export async function* encodeSnapshot(
   header: SnapshotHeader,
   pages: AsyncIterable<readonly SnapshotRecord[]>,
+  restore?: SnapshotRestore,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let count = 0;
@@ -46,14 +55,19 @@ export async function* encodeSnapshot(
   yield hashed(frame(HEADER, (writer) => writeHeader(writer, header)));
   for await (const page of pages) {
     count += page.length;
+    yield hashed(frame(RECORDS, (writer) => writeRecords(writer, page)));
+  }
+  if (restore !== undefined) {
     yield hashed(
-      frame(RECORDS, (writer) => {
-        for (const [key, value] of page) {
-          writer.text(key);
-          writer.bytes(value);
-        }
+      frame(RESTORE, (writer) => {
+        writer.varint(restore.attempt);
+        writer.varint(restore.sequence);
       }),
     );
+    for await (const page of restore.pages) {
+      count += page.length;
+      yield hashed(frame(RESTORE_RECORDS, (writer) => writeRecords(writer, page)));
+    }
   }
   const digest = hash.digest();
   yield frame(END, (writer) => {
@@ -65,17 +79,24 @@ export async function* encodeSnapshot(
 /** What a snapshot's stream tells, in order: its header first, then pages of records. It ends only if all is well. */
 export type SnapshotPart =
   | { readonly kind: 'header'; readonly header: SnapshotHeader }
-  | { readonly kind: 'records'; readonly records: readonly SnapshotRecord[] };
+  | { readonly kind: 'records'; readonly records: readonly SnapshotRecord[] }
+  | { readonly kind: 'restore'; readonly restore: OpenRestore }
+  | { readonly kind: 'restore-records'; readonly records: readonly SnapshotRecord[] };
 
 /** @throws StorageError `corrupt` where it is cut short, damaged, or no snapshot at all */
 export async function* decodeSnapshot(contents: AsyncIterable<Uint8Array>): AsyncGenerator<SnapshotPart> {
   const hash = createHash('sha256');
   const input = new StreamReader(contents);
   const magic = await input.take(MAGIC.length);
-  if (Buffer.from(magic).toString('latin1') !== MAGIC) throw damaged('this is no snapshot');
+  const named = Buffer.from(magic).toString('latin1');
+  if (named !== MAGIC) {
+    const another = named.startsWith('coffer-snapshot/');
+    throw damaged(another ? 'this snapshot has a form that this version does not know' : 'this is no snapshot');
+  }
   hash.update(magic);
   let count = 0;
   let begun = false;
+  let restoring = false;
   for (;;) {
     const head = await input.take(FRAME_HEAD_BYTES);
     const reader = new ByteReader(head, 'snapshot');
@@ -92,10 +113,13 @@ export async function* decodeSnapshot(contents: AsyncIterable<Uint8Array>): Asyn
     if (kind === HEADER && !begun) {
       begun = true;
       yield { kind: 'header', header: readHeader(body) };
-    } else if (kind === RECORDS && begun) {
+    } else if ((kind === RECORDS && begun && !restoring) || (kind === RESTORE_RECORDS && restoring)) {
       const records = readRecords(body);
       count += records.length;
-      yield { kind: 'records', records };
+      yield { kind: restoring ? 'restore-records' : 'records', records };
+    } else if (kind === RESTORE && begun && !restoring) {
+      restoring = true;
+      yield { kind: 'restore', restore: readRestore(body) };
     } else {
       throw damaged('the snapshot is damaged');
     }
@@ -131,6 +155,20 @@ function readHeader(body: Uint8Array): SnapshotHeader {
   };
   reader.end();
   return header;
+}
+
+function writeRecords(writer: ByteWriter, records: readonly SnapshotRecord[]): void {
+  for (const [key, value] of records) {
+    writer.text(key);
+    writer.bytes(value);
+  }
+}
+
+function readRestore(body: Uint8Array): OpenRestore {
+  const reader = new ByteReader(body, 'snapshot');
+  const restore = { attempt: reader.varint(), sequence: reader.varint() };
+  reader.end();
+  return restore;
 }
 
 function readRecords(body: Uint8Array): SnapshotRecord[] {

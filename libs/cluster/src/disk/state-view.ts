@@ -1,7 +1,11 @@
+import { assert } from '@coffer/kernel';
 import type { AbstractSnapshot } from 'abstract-level';
-import { META_KEY, MEMBERS_KEY, statePrefix, type Level } from './level-disk.ts';
+import type { LogIndex } from 'raft-ts';
+import { META_KEY, MEMBERS_KEY, type Level } from './level-disk.ts';
 import { decodeMembers, NO_MEMBERS, type Members } from './members.ts';
 import { decodeMeta, EMPTY_META, type DiskMeta } from './meta.codec.ts';
+import type { StateRecord } from './restore.codec.ts';
+import { below, statePrefix } from './state-roots.ts';
 
 /** So many records at a time. */
 const PAGE_RECORDS = 1024;
@@ -25,23 +29,41 @@ export class StateView {
     this.members = members === undefined ? NO_MEMBERS : decodeMembers(members);
   }
 
-  /** All records in the order of their keys, page by page. */
-  async *pages(): AsyncGenerator<(readonly [string, Uint8Array])[]> {
-    const prefix = statePrefix(this.meta.generation);
-    const range = {
-      gte: prefix,
-      lt: `${prefix.slice(0, -1)}0`,
+  /** All records in the order of their keys, page by page; the same pages each time. */
+  pages(): AsyncGenerator<StateRecord[]> {
+    return this.#pages(this.meta.root);
+  }
+
+  /** What a restore that is under way has brought so far. */
+  stagedPages(): AsyncGenerator<StateRecord[]> {
+    assert(this.meta.restore !== undefined, 'a restore is under way');
+    return this.#pages(this.meta.restore.attempt);
+  }
+
+  async *#pages(root: LogIndex): AsyncGenerator<StateRecord[]> {
+    const prefix = statePrefix(this.meta.generation, root);
+    const iterator = this.#db.iterator({
+      ...below(prefix),
       fillCache: false,
       highWaterMarkBytes: PAGE_BYTES,
       snapshot: this.#snapshot,
-    };
-    const iterator = this.#db.iterator(range);
+    });
+    let page: StateRecord[] = [];
+    let bytes = 0;
     try {
       for (;;) {
-        const page = await iterator.nextv(PAGE_RECORDS);
-        if (page.length === 0) return;
-        yield page.map(([key, value]) => [key.slice(prefix.length), value] as const);
+        const found = await iterator.nextv(PAGE_RECORDS);
+        if (found.length === 0) break;
+        for (const [key, value] of found) {
+          page.push([key.slice(prefix.length), value]);
+          bytes += key.length + value.length;
+          if (bytes < PAGE_BYTES && page.length < PAGE_RECORDS) continue;
+          yield page;
+          page = [];
+          bytes = 0;
+        }
       }
+      if (page.length > 0) yield page;
     } finally {
       await iterator.close();
     }

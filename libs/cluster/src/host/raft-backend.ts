@@ -2,6 +2,7 @@ import { assert, type Log, type MaybePromise } from '@coffer/kernel';
 import {
   StorageError,
   type AppliedListener,
+  type Epoch,
   type HaState,
   type KeyRange,
   type ListOptions,
@@ -19,6 +20,7 @@ import type {
   RaftHealth,
   RaftNode,
   RaftNodeStatus,
+  StateSnapshot,
 } from '../cluster.ts';
 import { LevelDisk } from '../disk/level-disk.ts';
 import type { Member } from '../disk/members.ts';
@@ -35,7 +37,8 @@ import { RaftSession, type RaftNodeParts } from './raft-session.ts';
 import { ReadRounds } from './read-rounds.ts';
 import { replayLocally } from './replay.ts';
 import { Roster } from './roster.ts';
-import { openSnapshot, streamSnapshot } from './snapshot-exchange.ts';
+import { RestoreRunner } from './restore-runner.ts';
+import { stateSnapshot } from './state-snapshot.ts';
 import { timing, type Timing } from './timing.ts';
 
 /** A node that joined waits so long to become a voter; it is a member without that, too. */
@@ -59,11 +62,14 @@ export class RaftBackend implements RaftNode {
   readonly #role: HaRole;
   readonly #links: ClusterLinks;
   readonly #conditions: Conditions;
+  readonly #restores: RestoreRunner;
   #disk: LevelDisk | undefined;
   /** While this node takes part in the cluster. */
   #session: RaftSession | undefined;
   #failure: StorageError | undefined;
   #joining = false;
+  /** Another state is about to take the place of the present one. */
+  #held = false;
 
   constructor(parts: RaftNodeParts) {
     const { config, clock, log, transport } = parts;
@@ -96,6 +102,16 @@ export class RaftBackend implements RaftNode {
       clock,
       log,
     );
+    this.#restores = new RestoreRunner({
+      disk: () => this.#opened(),
+      activeTerm: () => this.#role.activeTerm,
+      propose: (data, epoch) => this.#proposeEntry(data, epoch),
+      hold: (held) => {
+        this.#held = held;
+      },
+      entryBytesMax: config.entryBytesMax,
+      log,
+    });
     this.#hints = new LeaderHints(clock, parts.random, () => this.#session?.driver);
     transport.onMessage((message) => this.#session?.act((raft) => raft.step(message)));
     transport.onUnreachable((peer, how) => this.#hints.unreachable(peer, how));
@@ -277,11 +293,14 @@ export class RaftBackend implements RaftNode {
     return this.#roster.peers();
   }
 
-  async snapshot(): Promise<{ readonly index: number; readonly contents: AsyncIterable<Uint8Array> }> {
+  async snapshot(): Promise<StateSnapshot> {
     const disk = this.#opened();
     await this.#session?.driver.flush();
-    const { view, header } = await openSnapshot(disk, disk.identity?.clusterId ?? '', disk.hardState.term);
-    return { index: header.index, contents: streamSnapshot(view, header) };
+    return stateSnapshot(disk, this.peers());
+  }
+
+  restore(contents: () => AsyncIterable<Uint8Array>, requiredKeys: readonly string[]): Promise<WriteResult> {
+    return this.#restores.run(contents, requiredKeys);
   }
 
   health(): RaftHealth {
@@ -305,7 +324,10 @@ export class RaftBackend implements RaftNode {
       conditions: this.#conditions,
       figures: this.#figures,
       appliedListeners: this.#appliedListeners,
-      tick: () => this.#roster.tend(),
+      tick: () => {
+        this.#roster.tend();
+        this.#restores.tend();
+      },
       failed: (error) => {
         this.#failure = error;
       },
@@ -313,10 +335,15 @@ export class RaftBackend implements RaftNode {
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {
-    if (this.#role.activeTerm === 0) throw notActive();
-    const applied = this.#writes.queue(encodeAnnounce(peer, address), this.#role.activeTerm);
+    await this.#proposeEntry(encodeAnnounce(peer, address), this.#role.activeTerm);
+  }
+
+  async #proposeEntry(data: Uint8Array, epoch: Epoch): Promise<WriteResult> {
+    if (this.#failure !== undefined || this.#role.activeTerm === 0 || epoch !== this.#role.activeTerm)
+      throw notActive();
+    const applied = this.#writes.queue(data, epoch);
     this.#session?.driver.wake();
-    await applied;
+    return await applied;
   }
 
   // ---- small questions ----
@@ -329,6 +356,7 @@ export class RaftBackend implements RaftNode {
     if (batch.epoch !== this.#role.activeTerm) {
       return new StorageError('epoch-lost', 'this was judged under an earlier epoch; nothing was written');
     }
+    if (this.#held) return new StorageError('epoch-lost', 'the state is being replaced; nothing was written');
     return refuseKeys(batch.ops);
   }
 

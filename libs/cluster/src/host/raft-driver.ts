@@ -16,6 +16,7 @@ import type {
 import type { LevelDisk } from '../disk/level-disk.ts';
 import { decodeMemberContext, withMember, type Members } from '../disk/members.ts';
 import { decodePayload } from '../disk/payload.codec.ts';
+import type { OpenRestore } from '../disk/restore.codec.ts';
 import { cutUpTo, type LogLimits } from './log-limits.ts';
 import type { CommitFigures } from './node-figures.ts';
 
@@ -36,6 +37,8 @@ export interface DriverHooks {
   members(members: Members): void;
   /** A snapshot replaced the state. */
   replaced(index: LogIndex): void;
+  /** A restore replaced the state; what came before it in the log took effect, each in its turn. */
+  restored(index: LogIndex): void;
   readState(state: ReadState): void;
   send(messages: readonly Message[]): void;
   sendSnapshot(to: PeerId): void;
@@ -47,6 +50,7 @@ export interface DriverHooks {
 export interface StagedSnapshot {
   readonly meta: SnapshotMeta;
   readonly members: Members;
+  readonly restore?: OpenRestore;
   readonly done: (outcome: 'installed' | 'unwanted') => void;
 }
 
@@ -279,6 +283,14 @@ export class RaftDriver {
       this.#hooks.applied(entry, payload.ops);
       return;
     }
+    if (payload.kind === 'restore') {
+      if (this.#disk.applyRestore(entry.index, entry.term, payload.step)) {
+        this.#log.warn('a restore replaced the state', { index: entry.index });
+        this.#hooks.restored(entry.index);
+      }
+      this.#hooks.applied(entry, NO_OPS);
+      return;
+    }
     const { membership, list, nextPeer } = this.#disk.members;
     const moved = list.map((known) => (known.peer === payload.peer ? { ...known, ...payload.address } : known));
     this.#setMembers(entry, { membership, list: moved, nextPeer });
@@ -331,7 +343,7 @@ export class RaftDriver {
     }
     const hardState = this.#hardState;
     this.#hardState = undefined;
-    await this.#disk.install(meta, staged.members, hardState);
+    await this.#disk.install(meta, staged.members, hardState, staged.restore);
     this.#raft.snapshotInstalled(meta);
     this.#figures.snapshotsInstalled++;
     this.#log.info('a snapshot from the leader replaced the state', { index: meta.index });

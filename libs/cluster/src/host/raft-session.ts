@@ -192,6 +192,7 @@ export class RaftSession {
       applied: (entry, ops) => this.#applied(entry, ops),
       members: () => this.#membersChanged(),
       replaced: (index) => this.#replaced(index),
+      restored: (index) => this.#tellEverything(index),
       readState: (state) => reads.answer(state),
       send: (messages) => links.send(messages),
       sendSnapshot: (to) => this.snapshots.send(to),
@@ -235,11 +236,15 @@ export class RaftSession {
   }
 
   #replaced(index: LogIndex): void {
-    const { appliedListeners, writes, reads, conditions } = this.#host;
-    for (const listener of appliedListeners) listener({ index, keys: [], everything: true });
+    const { writes, reads, conditions } = this.#host;
+    this.#tellEverything(index);
     writes.replaced(index);
     reads.applied(index);
     conditions.notice();
+  }
+
+  #tellEverything(index: LogIndex): void {
+    for (const listener of this.#host.appliedListeners) listener({ index, keys: [], everything: true });
   }
 
   #stand(standing: Standing): void {

@@ -21,7 +21,8 @@ export async function replayLocally(disk: LevelDisk): Promise<void> {
         if (disk.behind) await disk.commit({ entries: [] });
         return;
       }
-      disk.apply(entry.index, entry.term, payload?.ops ?? []);
+      if (payload?.kind === 'restore') disk.applyRestore(entry.index, entry.term, payload.step);
+      else disk.apply(entry.index, entry.term, payload?.ops ?? []);
     }
     await disk.commit({ entries: [] });
   }

@@ -131,7 +131,8 @@ describe('a cluster of one node', () => {
     const { index } = await put(node, 'secret-key', 'v');
     const snapshot = await node.snapshot();
     const parts: Uint8Array[] = [];
-    for await (const part of snapshot.contents) parts.push(part);
+    for await (const part of snapshot.contents()) parts.push(part);
+    await snapshot.close();
     expect(snapshot.index).toBe(index);
     expect(Buffer.concat(parts).includes('secret-key')).toBe(true);
   });

@@ -2,6 +2,7 @@ import type { Log } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
+import type { OpenRestore, StateRecord } from '../disk/restore.codec.ts';
 import type { StateView } from '../disk/state-view.ts';
 import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../disk/snapshot.codec.ts';
 import type { Transport } from '../cluster.ts';
@@ -24,10 +25,12 @@ export async function openSnapshot(
   throw new StorageError('not-active', 'there is no state yet');
 }
 
-/** Streams a view and closes it, also where the reader gives up. */
+/** Streams a view, with the restore that is under way in it, and closes it, also where the reader gives up. */
 export async function* streamSnapshot(view: StateView, header: SnapshotHeader): AsyncGenerator<Uint8Array> {
   try {
-    yield* encodeSnapshot(header, view.pages());
+    const { restore } = view.meta;
+    const staged = restore === undefined ? undefined : { ...restore, pages: view.stagedPages() };
+    yield* encodeSnapshot(header, view.pages(), staged);
   } finally {
     await view.close();
   }
@@ -106,10 +109,11 @@ export class SnapshotExchange {
     this.#receiving = true;
     try {
       await this.#disk.beginStaging();
-      const header = await this.#stage(contents);
+      const { header, restore } = await this.#stage(contents);
       this.#check(header, meta);
       const outcome = await new Promise<'installed' | 'unwanted'>((done) => {
-        this.#driver.offer({ meta, members: header.members, done }, this.#message(from, header));
+        const staged = { meta, members: header.members, done, ...(restore === undefined ? {} : { restore }) };
+        this.#driver.offer(staged, this.#message(from, header));
       });
       if (outcome === 'unwanted') throw new StorageError('conflict', 'the snapshot is not newer than what is here');
     } finally {
@@ -117,25 +121,35 @@ export class SnapshotExchange {
     }
   }
 
-  async #stage(contents: AsyncIterable<Uint8Array>): Promise<SnapshotHeader> {
+  async #stage(
+    contents: AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly header: SnapshotHeader; readonly restore: OpenRestore | undefined }> {
     let header: SnapshotHeader | undefined;
-    let held: (readonly [string, Uint8Array])[] = [];
+    let restore: OpenRestore | undefined;
+    let held: StateRecord[] = [];
     let bytes = 0;
+    const stage = async (): Promise<void> => {
+      if (held.length > 0) await this.#disk.stage(held, restore?.attempt ?? 0);
+      held = [];
+      bytes = 0;
+    };
     for await (const part of decodeSnapshot(contents)) {
       if (part.kind === 'header') {
         header = part.header;
         continue;
       }
+      if (part.kind === 'restore') {
+        await stage();
+        restore = part.restore;
+        continue;
+      }
       for (const record of part.records) bytes += record[0].length + record[1].length;
       held = held.concat(part.records);
-      if (bytes < STAGE_BYTES) continue;
-      await this.#disk.stage(held);
-      held = [];
-      bytes = 0;
+      if (bytes >= STAGE_BYTES) await stage();
     }
-    if (held.length > 0) await this.#disk.stage(held);
+    await stage();
     if (header === undefined) throw new StorageError('corrupt', 'the snapshot has no header');
-    return header;
+    return { header, restore };
   }
 
   #check(header: SnapshotHeader, meta: SnapshotMeta): void {

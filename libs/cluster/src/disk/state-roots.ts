@@ -1,0 +1,39 @@
+import type { LogIndex } from 'raft-ts';
+
+/*
+ * Where states live in the database. An installed snapshot goes to the other generation, a restored state to a root of
+ * its own, named by the entry that began it: what is left of an attempt never gets mixed with another.
+ */
+
+/** Keys from `gte` (inclusive) to `lt` (exclusive). */
+export interface KeyInterval {
+  readonly gte: string;
+  readonly lt: string;
+}
+
+/** @param root 0, or the index of the entry that began the restore */
+export function statePrefix(generation: number, root: LogIndex): string {
+  return root === 0 ? `s${String(generation)}/` : `s${String(generation)}r${String(root)}/`;
+}
+
+/** All keys below a prefix that ends with `/`. */
+export function below(prefix: string): KeyInterval {
+  return { gte: prefix, lt: `${prefix.slice(0, -1)}0` };
+}
+
+/** Everything of one generation, whatever its root. */
+export function generationKeys(generation: number): KeyInterval {
+  return { gte: `s${String(generation)}`, lt: `s${String(generation + 1)}` };
+}
+
+/** All states but those below some prefixes. */
+export function allStatesBut(prefixes: readonly string[]): KeyInterval[] {
+  const gaps: KeyInterval[] = [];
+  let from = 's';
+  for (const { gte, lt } of prefixes.map(below).sort((left, right) => (left.gte < right.gte ? -1 : 1))) {
+    gaps.push({ gte: from, lt: gte });
+    from = lt;
+  }
+  gaps.push({ gte: from, lt: 't' });
+  return gaps;
+}
