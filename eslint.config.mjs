@@ -10,6 +10,7 @@ const boundaries = [
   { sourceTag: 'scope:kernel', onlyDependOnLibsWithTags: [] },
   { sourceTag: 'scope:raft', onlyDependOnLibsWithTags: ['scope:kernel'], bannedExternalImports: ['*'] },
   { sourceTag: 'scope:storage', onlyDependOnLibsWithTags: ['scope:kernel'] },
+  { sourceTag: 'scope:storage-remote', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:storage'] },
   { sourceTag: 'scope:barrier', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:storage'] },
   { sourceTag: 'scope:cluster', onlyDependOnLibsWithTags: ['scope:kernel', 'scope:raft', 'scope:storage'] },
   { sourceTag: 'scope:sdk', onlyDependOnLibsWithTags: ['scope:kernel'], bannedExternalImports: ['*'] },

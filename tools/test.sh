@@ -63,6 +63,9 @@ set_up() {
   local missing=() name
   for name in curl jq; do command -v "$name" >/dev/null || missing+=("$name"); done
   python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv python3-pip)
+  # databases that can take the place of our own storage
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+  command -v etcd >/dev/null || missing+=(etcd-server)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"

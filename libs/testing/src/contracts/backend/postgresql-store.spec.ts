@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { silentLog, systemClock } from '@coffer/kernel';
+import { isTableName, postgresqlStore } from '@coffer/storage-remote';
+import type { Group, RemoteStore } from '@coffer/storage-remote';
+import { runPostgresql } from '../../databases/index.ts';
+import type { RunningPostgresql } from '../../databases/index.ts';
+
+let server: RunningPostgresql;
+const stores: RemoteStore[] = [];
+
+beforeAll(async () => {
+  server = await runPostgresql();
+}, 60_000);
+
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close();
+});
+
+afterAll(() => server.program.remove());
+
+async function open(table: string, createsTables = true): Promise<RemoteStore> {
+  const store = postgresqlStore(
+    {
+      connectionUrl: server.url,
+      parallelMax: 4,
+      idleMax: 1,
+      connectRetries: 0,
+      table,
+      lockTable: 'locks',
+      createsTables,
+    },
+    systemClock,
+    silentLog,
+  );
+  stores.push(store);
+  await store.open();
+  return store;
+}
+
+const group = (epoch: number, after: number, changes: Readonly<Record<string, string | undefined>>): Group => ({
+  id: crypto.randomUUID(),
+  epoch,
+  after,
+  batches: [Object.keys(changes)],
+  changes: new Map(
+    Object.entries(changes).map(([key, text]) => [key, text === undefined ? undefined : Buffer.from(text)]),
+  ),
+});
+
+describe('a store in PostgreSQL', () => {
+  it('refuses what was sent under an epoch that is over, and writes none of it', async () => {
+    const [former, present] = [await open('fenced'), await open('fenced')];
+    await former.claim(1);
+    expect(await former.commit(group(1, 0, { a: 'one' }))).toBe(true);
+    expect(await present.claim(2)).toEqual({ epoch: 2, index: 1 });
+    expect(await former.commit(group(1, 1, { a: 'two', b: 'two' }))).toBe(false);
+    expect((await present.get('a')).value?.toString()).toBe('one');
+    expect(await present.get('b')).toEqual({ value: undefined, index: 1 });
+    expect(await former.claim(1)).toEqual({ epoch: 2, index: 1 });
+  });
+
+  it('writes a group once, however often it is sent, and knows it afterwards', async () => {
+    const store = await open('once');
+    await store.claim(1);
+    const sent = group(1, 0, { a: 'one' });
+    expect(await store.holds(sent)).toBe(false);
+    expect([await store.commit(sent), await store.commit(sent)]).toEqual([true, false]);
+    expect(await store.holds(sent)).toBe(true);
+    expect(await store.holds(group(1, 0, {}))).toBe(false);
+    expect((await store.feed(0)).groups).toEqual([{ first: 1, id: sent.id, batches: [['a']] }]);
+  });
+
+  it('holds keys up to the longest, which no index of this database could', async () => {
+    const store = await open('long');
+    await store.claim(1);
+    const long = (end: string): string => `f/${randomBytes(3000).toString('hex')}/${end}`;
+    const stem = long('');
+    const keys = [`${stem}a`, `${stem}b`, `${stem}b/c`, 'f/short'];
+    await store.commit(group(1, 0, Object.fromEntries(keys.map((key) => [key, key.slice(-3)]))));
+    for (const key of keys) expect((await store.get(key)).value?.toString()).toBe(key.slice(-3));
+    expect((await store.keys({ from: `${stem}b`, to: 'f/z' })).value).toEqual([`${stem}b`, `${stem}b/c`, 'f/short']);
+    expect((await store.list(stem, {})).value).toEqual(['a', 'b', 'b/']);
+    await store.commit(group(1, 1, { [`${stem}b`]: undefined }));
+    expect((await store.list(stem, {})).value).toEqual(['a', 'b/']);
+  });
+
+  it('is made by one of several nodes that start at once', async () => {
+    await Promise.all([open('together'), open('together'), open('together'), open('together')]);
+  });
+
+  it('creates nothing where it may not, and says what is missing', async () => {
+    await expect(open('by_hand', false)).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' });
+  });
+
+  it('refuses a table of another program', async () => {
+    server.run('CREATE TABLE vault_kv_store (parent_path text, path text, key text, value bytea)');
+    await expect(open('vault_kv_store')).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' });
+  });
+
+  it('takes names of tables, and nothing that is more than a name', () => {
+    for (const name of ['a', 'coffer_kv_store', 'vault.store_2', '_x']) expect(isTableName(name)).toBe(true);
+    for (const name of ['', 'a b', 'a"b', "a'b", 'a;b', 'a.b.c', '1a', 'a-b', 'é', 'a'.repeat(49), 'a\n'])
+      expect(isTableName(name)).toBe(false);
+  });
+});

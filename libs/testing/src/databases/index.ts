@@ -1,0 +1,2 @@
+export * from './run-postgresql.ts';
+export * from './server-program.ts';
