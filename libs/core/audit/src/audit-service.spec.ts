@@ -1,10 +1,11 @@
-import { Secret, silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import { Secret, silentLog, systemRandom } from '@coffer/kernel';
 import { ROOT_NAMESPACE, badRequest } from '@coffer/sdk';
 import type { AuditDevice, AuditDeviceType } from '@coffer/sdk';
 import { encodeJson } from '@coffer/core-api';
 import type { AuditEvent, MountEntry, TokenEntry } from '@coffer/core-api';
 import { InmemBackend, OptimisticTransactor } from '@coffer/storage';
 import type { ParsingBackend } from '@coffer/storage';
+import { ManualClock } from '@coffer/testing';
 import { Hasher } from './hasher.ts';
 import { AuditService } from './audit-service.ts';
 
@@ -53,6 +54,7 @@ async function settled(): Promise<void> {
 
 function world() {
   const store = new Store();
+  const clock = new ManualClock();
   const transactor = new OptimisticTransactor(store, { state: () => ({ role: 'active', epoch: 1, sinceMs: 0 }) });
   const node = () => {
     const devices = new Map<string, FakeDevice>();
@@ -70,7 +72,7 @@ function world() {
       backend: store,
       transactor,
       plugins: { auditDevice: (name) => (name === 'fake' ? type : undefined) },
-      clock: systemClock,
+      clock,
       random: systemRandom,
       log: silentLog,
     });
@@ -81,7 +83,7 @@ function world() {
     };
     return { audit, device, devices, broken };
   };
-  return { store, transactor, node };
+  return { store, clock, transactor, node };
 }
 
 async function started() {
@@ -336,6 +338,53 @@ describe('AuditService', () => {
     await other.audit.start();
     expect(other.audit.enabled).toBe(true);
     await expect(other.audit.request(event())).rejects.toThrow('no audit device took the line');
+  });
+
+  it('tries again to open what could not be opened, while the others work and after a SIGHUP', async () => {
+    const { enable, node, clock } = await started();
+    await enable('a');
+    await enable('b');
+    const restarted = node();
+    restarted.broken.add('a').add('b');
+    await restarted.audit.start();
+    await expect(restarted.audit.request(event())).rejects.toThrow('no audit device took the line');
+    restarted.broken.delete('b');
+    await clock.advance(5_000);
+    await restarted.audit.request(event());
+    expect(restarted.device('b').lines).toHaveLength(1);
+    expect(restarted.devices.has('a')).toBe(false);
+    expect(restarted.audit.list().map(({ path }) => path)).toEqual(['a/', 'b/']);
+    // The waits grow: nothing happens before the next one is over.
+    restarted.broken.delete('a');
+    await clock.advance(9_999);
+    expect(restarted.devices.has('a')).toBe(false);
+    await clock.advance(1);
+    await restarted.audit.request(event());
+    expect(restarted.device('a').lines).toHaveLength(1);
+    const other = node();
+    other.broken.add('a');
+    await other.audit.start();
+    other.broken.clear();
+    await other.audit.reopen();
+    expect(other.device('a').lines).toEqual([]);
+    await other.audit.stop();
+    await restarted.audit.stop();
+    await clock.advance(600_000);
+    expect(restarted.device('a').closed).toBe(true);
+  });
+
+  it('tries no more to open a device that was disabled', async () => {
+    const { enable, node, clock, audit } = await started();
+    await enable('a');
+    const restarted = node();
+    restarted.broken.add('a');
+    await restarted.audit.start();
+    await audit.disable('a');
+    await settled();
+    expect(restarted.audit.enabled).toBe(false);
+    restarted.broken.clear();
+    await clock.advance(600_000);
+    expect(restarted.devices.has('a')).toBe(false);
   });
 
   it('opens all files anew, even after one failed', async () => {

@@ -1,5 +1,5 @@
 import { Turns } from '@coffer/kernel';
-import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
+import type { CancelTimer, Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { AuditDevice } from '@coffer/sdk';
 import { encodeJson } from '@coffer/core-api';
@@ -22,6 +22,10 @@ export interface AuditServiceDeps {
 /** Lines that a device has not taken yet; beyond that it counts as failing, and the others go on. */
 const WAITING_MAX = 10_000;
 
+/** Waits before a device that could not be opened is tried again: the first, doubled up to the longest. */
+const FIRST_RETRY_MS = 5_000;
+const RETRY_MS_MAX = 60_000;
+
 interface OpenDevice {
   readonly record: AuditDeviceRecord;
   readonly device: AuditDevice;
@@ -29,6 +33,8 @@ interface OpenDevice {
   readonly hashAccessors: boolean;
   readonly elideLists: boolean;
   readonly prefix: string;
+  /** Stored, but it could not be opened yet. */
+  readonly broken: boolean;
   waiting: number;
   failing: boolean;
 }
@@ -44,6 +50,8 @@ export class AuditService implements AuditBroker, Startable {
   #headers: AuditedHeaders = {};
   #unsubscribe: (() => void) | undefined;
   readonly #turns = new Turns();
+  #retry: CancelTimer | undefined;
+  #retryMs = FIRST_RETRY_MS;
 
   constructor(deps: AuditServiceDeps) {
     this.#deps = deps;
@@ -61,6 +69,8 @@ export class AuditService implements AuditBroker, Startable {
   async stop(): Promise<void> {
     this.#unsubscribe?.();
     await this.#turns.take(async () => {
+      this.#retry?.();
+      this.#retry = undefined;
       for (const path of [...this.#devices.keys()]) await this.#close(path);
     });
   }
@@ -180,9 +190,11 @@ export class AuditService implements AuditBroker, Startable {
     this.#headers = (await this.#deps.backend.getParsed(HEADERS_RECORD, parseHeaders)) ?? {};
   }
 
-  /** SIGHUP: files that were rotated are opened anew. */
+  /** SIGHUP: files that were rotated are opened anew; what could not be opened is tried at once. */
   async reopen(): Promise<void> {
+    await this.#turns.take(() => this.#openBroken());
     for (const open of this.#devices.values()) {
+      if (open.broken) continue;
       try {
         await open.device.reopen();
       } catch (error) {
@@ -213,10 +225,39 @@ export class AuditService implements AuditBroker, Startable {
       try {
         await this.#open(record);
       } catch (error) {
-        log.error('an audit device could not be opened', { path: record.path, error });
+        log.error('an audit device could not be opened; it is tried again', { path: record.path, error });
         this.#devices.set(record.path, this.#brokenDevice(record, error));
       }
     }
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#retryLater();
+  }
+
+  /** While a device is broken: another try, after ever longer waits. */
+  #retryLater(): void {
+    this.#retry?.();
+    this.#retry = undefined;
+    if (![...this.#devices.values()].some(({ broken }) => broken)) return;
+    this.#retry = this.#deps.clock.after(this.#retryMs, () => {
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
+      this.#turns
+        .take(() => this.#openBroken())
+        .catch((error: unknown) => this.#deps.log.error('opening audit devices again failed', { error }));
+    });
+  }
+
+  async #openBroken(): Promise<void> {
+    const { log } = this.#deps;
+    for (const { record, broken } of [...this.#devices.values()]) {
+      if (!broken) continue;
+      try {
+        await this.#open(record);
+        log.info('an audit device works again', { path: record.path });
+      } catch (error) {
+        log.warn('an audit device still cannot be opened; it is tried again', { path: record.path, error });
+      }
+    }
+    this.#retryLater();
   }
 
   async #open(record: AuditDeviceRecord): Promise<void> {
@@ -236,6 +277,7 @@ export class AuditService implements AuditBroker, Startable {
       hashAccessors: options.hmac_accessor === undefined || isTrue(options.hmac_accessor),
       elideLists: isTrue(options.elide_list_responses),
       prefix: options.prefix ?? '',
+      broken: false,
       waiting: 0,
       failing: false,
     };
@@ -246,6 +288,7 @@ export class AuditService implements AuditBroker, Startable {
     const refuse = (): Promise<never> => Promise.reject(new Error('the device could not be opened', { cause }));
     return {
       ...this.#openDevice(record, { write: refuse, reopen: refuse, close: () => Promise.resolve() }),
+      broken: true,
       failing: true,
     };
   }
