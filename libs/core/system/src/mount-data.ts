@@ -42,11 +42,13 @@ export function mountData(entry: MountEntry, version: string): Record<string, un
     description: entry.description,
     external_entropy_access: entry.externalEntropyAccess,
     local: entry.local,
-    options: entry.type === 'token' ? null : entry.options,
+    options: entry.type === 'token' || entry.optionsNull ? null : entry.options,
     plugin_version: entry.pluginVersion,
     running_plugin_version: `v${version}+builtin.coffer`,
     running_sha256: '',
     seal_wrap: entry.sealWrap,
+    // Vault has no such field: it is there only where an operator has to know.
+    ...(entry.tainted ? { tainted: true } : {}),
     type: entry.type,
     uuid: entry.uuid,
   };

@@ -108,7 +108,10 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
             path: fields.path,
             type,
             description: fields.description ?? '',
-            options: { ...optionsOf(fields.config), ...fields.options },
+            options:
+              context.request.data.options === null && !fields.config?.options
+                ? null
+                : { ...optionsOf(fields.config), ...fields.options },
             local: fields.local,
             sealWrap: fields.seal_wrap,
             externalEntropyAccess: fields.external_entropy_access,
