@@ -91,7 +91,7 @@ export function makeServices(deps: ServiceDeps): NodeServices {
       createIdentityEngine({ service: () => identity, router: () => router }) as EngineType,
     ),
     systemViewOf: (entry) => systemView(deps, entry, identity),
-    revokeLeases: (namespace, prefix) => leases.revokePrefix(namespace, prefix, { sync: true, force: true }),
+    revokeLeases: (namespace, prefix) => leases.revokePrefix(namespace, prefix, { sync: true, force: false }),
     isActive: () => ha.state().role === 'active',
   });
   return { barrier, transactor, router, mounts, tokens, policies, leases, identity, wrapping, audit, lockout };

@@ -34,11 +34,14 @@ export interface MountEntry {
   /** `kv_1a2b3c4d`, `auth_userpass_1a2b3c4d`. */
   readonly accessor: string;
   readonly options: Readonly<Record<string, string>>;
+  /** Whoever enabled it said `null` for the options, as Vault's command line does: they are shown so until there are some. */
+  readonly optionsNull?: true;
   readonly local: boolean;
   readonly sealWrap: boolean;
   readonly externalEntropyAccess: boolean;
   readonly pluginVersion: string;
   readonly tuning: MountTuning;
+  /** It is being moved or removed, or its removal failed: it answers nobody, but its leases can be revoked. */
   readonly tainted: boolean;
 }
 
@@ -52,7 +55,7 @@ export interface LiveMount {
   readonly prefix: string;
   /** Where its keys begin in the store: `logical/<uuid>/`, `auth/<uuid>/`, `sys/`. */
   readonly storagePrefix: string;
-  /** Why it does not serve, when its start failed or it is being moved. */
+  /** Why it does not serve, when it could not be made. */
   readonly unavailable?: string;
 }
 
@@ -81,7 +84,7 @@ export interface MountRequest {
   readonly path: string;
   readonly type: string;
   readonly description?: string;
-  readonly options?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, string>> | null;
   readonly local?: boolean;
   readonly sealWrap?: boolean;
   readonly externalEntropyAccess?: boolean;

@@ -75,7 +75,7 @@ function world(store = new TestStore()) {
         },
       ),
     );
-  return { store, clock, revoked, endedTokens, faults, transactor, leases, grant };
+  return { store, clock, revoked, endedTokens, faults, transactor, leases, grant, mount };
 }
 
 describe('leases of secrets', () => {
@@ -100,6 +100,15 @@ describe('leases of secrets', () => {
     await clock.advance(2 * HOUR_MS - 1);
     expect(revoked).toEqual([]);
     await clock.advance(1);
+    expect(revoked).toEqual(['ann']);
+  });
+
+  it('can be revoked, but not renewed, while their mount is tainted', async () => {
+    const { leases, grant, revoked, mount } = world();
+    const { leaseId } = await grant('ann');
+    Object.assign(mount.entry, { tainted: true });
+    await expect(leases.renew(ROOT_NAMESPACE, leaseId, 60)).rejects.toMatchObject({ code: 'bad-request' });
+    await leases.revokePrefix(ROOT_NAMESPACE, 'database/', { sync: true, force: false });
     expect(revoked).toEqual(['ann']);
   });
 

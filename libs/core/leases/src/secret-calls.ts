@@ -69,6 +69,7 @@ export async function renewSecret(
   incrementSeconds: number,
 ): Promise<{ readonly terms: LeaseTerms; readonly mount: LiveMount }> {
   const found = find(deps, lease);
+  if (found.mount.entry.tainted) throw new RequestError('bad-request', 'the mount of the lease is being removed');
   const { renew } = found.type;
   if (!renew) throw new RequestError('bad-request', 'lease is not renewable');
   const context = { ...contextOf(deps, tx, lease, found), incrementSeconds, issuedMs: lease.issuedMs };

@@ -4,3 +4,5 @@ export * from './mount-record.ts';
 export * from './mount-rules.ts';
 export * from './mount-service.ts';
 export * from './off-loop-pool.ts';
+export * from './mount-moves.ts';
+export * from './running-mounts.ts';

@@ -47,6 +47,7 @@ function world() {
   const node = (isActive: boolean) => {
     const log: string[] = [];
     const failing = new Set<string>();
+    const held: { revoke?: Promise<void> } = {};
     const type: EngineType<Engine> = {
       help: { synopsis: 'x', description: 'x' },
       paths: [],
@@ -91,13 +92,14 @@ function world() {
       systemViewOf: () => ({}) as SystemView,
       revokeLeases: (_, prefix) => {
         log.push(`revoke ${prefix}`);
-        return failing.has('revoke') ? Promise.reject(new Error('no leader')) : Promise.resolve();
+        if (failing.has('revoke')) return Promise.reject(new Error('postgres://root:hunter2@db is down'));
+        return held.revoke ?? Promise.resolve();
       },
       isActive: () => isActive,
     });
     const at = (path: string) => router.mount(ROOT_NAMESPACE, path);
     const engineAt = (path: string): Engine => at(path)?.engine as Engine;
-    return { mounts, router, log, failing, at, engineAt };
+    return { mounts, router, log, failing, held, at, engineAt };
   };
   return { store, transactor, node, time, rounds };
 }
@@ -217,7 +219,6 @@ describe('MountService', () => {
     });
     expect(at('app/x')).toBeUndefined();
     expect(at('team/app/x')?.entry).toMatchObject({ uuid: entry.uuid, accessor: entry.accessor, tainted: false });
-    expect(at('team/app/x')?.unavailable).toBeUndefined();
     expect(log).toContain('revoke app/');
     for (const [from, to] of [
       ['none', 'x'],
@@ -231,11 +232,101 @@ describe('MountService', () => {
     const failed = await mounts.move(end('team/app'), end('again'));
     await settled();
     expect(await mounts.moveStatus(failed)).toMatchObject({ status: 'failure' });
+    expect(at('team/app/x')?.entry).toMatchObject({ path: 'team/app/', tainted: false });
     const restarted = node(true);
     await restarted.mounts.start();
     expect(restarted.at('team/app/x')).toMatchObject({ prefix: 'team/app/' });
-    expect(restarted.at('team/app/x')?.unavailable).toBeUndefined();
+    expect(restarted.at('team/app/x')?.entry.tainted).toBe(false);
     expect(await mounts.moveStatus('../../x')).toBeUndefined();
+  });
+
+  it('taints a mount while it is moved: nobody is served, its engine is there for its leases', async () => {
+    const { mounts, at, held, router, node } = await active();
+    const replica = node(false);
+    await replica.mounts.start();
+    const entry = await mounts.enable(kv('app'));
+    const { engine } = at('app/') ?? {};
+    let release: () => void = () => undefined;
+    held.revoke = new Promise((resolve) => (release = resolve));
+    const end = (path: string) => ({ table: 'secret' as const, namespace: ROOT_NAMESPACE, path });
+    const id = await mounts.move(end('app'), end('moved'));
+    const again = await mounts.move(end('app'), end('elsewhere'));
+    await settled();
+    expect(await mounts.moveStatus(id)).toMatchObject({ status: 'in-progress' });
+    expect(at('app/x')?.entry.tainted).toBe(true);
+    expect(replica.at('app/x')?.entry.tainted).toBe(true);
+    expect(router.byAccessor(entry.accessor)).toMatchObject({ engine });
+    expect(router.byAccessor(entry.accessor)?.unavailable).toBeUndefined();
+    release();
+    await settled();
+    expect(await mounts.moveStatus(id)).toMatchObject({ status: 'success' });
+    expect(at('moved/x')).toMatchObject({ entry: { tainted: false }, engine });
+    // What was asked for meanwhile finds nothing to move any more.
+    expect(await mounts.moveStatus(again)).toMatchObject({ status: 'failure' });
+    expect(at('elsewhere/x')).toBeUndefined();
+  });
+
+  it('lets a mount serve again whose move was cut off with its node', async () => {
+    const { mounts, held, store, node } = await active();
+    const entry = await mounts.enable(kv('app'));
+    held.revoke = new Promise(() => undefined);
+    const end = (path: string) => ({ table: 'secret' as const, namespace: ROOT_NAMESPACE, path });
+    const id = await mounts.move(end('app'), end('moved'));
+    await settled();
+    const successor = node(true);
+    await successor.mounts.start();
+    expect(successor.at('app/x')?.entry.tainted).toBe(true);
+    await successor.mounts.activate();
+    await settled();
+    expect(successor.at('app/x')?.entry).toEqual(entry);
+    expect(await successor.mounts.moveStatus(id)).toMatchObject({ status: 'failure' });
+    expect(JSON.parse(Buffer.from(store.get(`core/mounts/${entry.uuid}`) ?? []).toString())).toEqual(entry);
+    const next = await successor.mounts.move(end('app'), end('moved'));
+    await settled();
+    expect(await successor.mounts.moveStatus(next)).toMatchObject({ status: 'success' });
+  });
+
+  it('keeps a mount, tainted, whose leases cannot be revoked, until that is tried again', async () => {
+    const { mounts, at, failing, log, node, store } = await active();
+    const entry = await mounts.enable(kv('app'));
+    failing.add('revoke');
+    const disabled = mounts.disable('secret', ROOT_NAMESPACE, 'app');
+    await expect(disabled).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringContaining('sys/leases/revoke-force/app/') as unknown,
+    });
+    await expect(disabled).rejects.not.toThrow('hunter2');
+    expect(log).not.toContain('cleanUp');
+    expect(at('app/x')).toMatchObject({ entry: { tainted: true } });
+    expect(mounts.list('secret', ROOT_NAMESPACE).find(({ path }) => path === 'app/')?.tainted).toBe(true);
+    await expect(mounts.enable(kv('app'))).rejects.toThrow('already in use');
+    const restarted = node(true);
+    await restarted.mounts.start();
+    await restarted.mounts.activate();
+    await settled();
+    expect(restarted.at('app/x')?.entry.tainted).toBe(true);
+    await restarted.mounts.disable('secret', ROOT_NAMESPACE, 'app');
+    expect(restarted.at('app/x')).toBeUndefined();
+    expect(store.get(`core/mounts/${entry.uuid}`)).toBeUndefined();
+    expect(restarted.log).toContain('cleanUp');
+  });
+
+  it('undoes what was begun outside before a mount goes', async () => {
+    const { mounts, engineAt, log } = await active();
+    await mounts.enable(kv('app'));
+    await engineAt('app/').context.intents.record('user', { name: 'u1' });
+    await mounts.disable('secret', ROOT_NAMESPACE, 'app');
+    expect(log.slice(-4)).toEqual(['rollback app/ user {"name":"u1"}', 'revoke app/', 'cleanUp', 'stop kv']);
+  });
+
+  it('remembers that options were null until there are some', async () => {
+    const { mounts } = await active();
+    const none = await mounts.enable(kv('none', { options: null }));
+    expect(none).toMatchObject({ options: {}, optionsNull: true });
+    expect(await mounts.tune(none, {}, { description: 'd' })).toHaveProperty('optionsNull');
+    expect(await mounts.tune(none, {}, { options: { a: '1' } })).not.toHaveProperty('optionsNull');
+    expect(await mounts.enable(kv('implied', { type: 'kv-v2', options: null }))).not.toHaveProperty('optionsNull');
+    expect(await mounts.enable(kv('empty', { options: {} }))).not.toHaveProperty('optionsNull');
   });
 
   it('is followed by other nodes: new, moved and ended mounts, and changed keys', async () => {
@@ -251,7 +342,7 @@ describe('MountService', () => {
     await settled();
     expect(replica.at('app/x')).toBeUndefined();
     expect(replica.at('moved/x')).toBeDefined();
-    expect(replica.at('moved/x')?.unavailable).toBeUndefined();
+    expect(replica.at('moved/x')?.entry.tainted).toBe(false);
     await mounts.disable('secret', ROOT_NAMESPACE, 'moved');
     await settled();
     expect(replica.at('moved/x')).toBeUndefined();

@@ -1,60 +1,25 @@
-import { Turns, assert } from '@coffer/kernel';
-import type { Clock, Log, Random, Startable } from '@coffer/kernel';
+import { Turns } from '@coffer/kernel';
+import type { MaybePromise, Startable } from '@coffer/kernel';
 import { RequestError, badRequest } from '@coffer/sdk';
-import type { EngineType, NamespaceRef, SystemView } from '@coffer/sdk';
-import type { LiveMount, MountEntry, MountRequest, MountTuning, Mounts, MoveEnd, PluginSource } from '@coffer/core-api';
-import type { Barrier } from '@coffer/barrier';
-import type { AppliedBatch, Transaction, Transactor } from '@coffer/storage';
-import type { MountRouter } from '@coffer/core-router';
-import { mountContext } from './mount-context.ts';
-import { deleteBelow } from './delete-below.ts';
-import { MOUNT_RECORDS, MOVE_RECORDS, NO_TUNING, mountRecordKey, prefixOf, storagePrefixOf } from './mount-record.ts';
-import { checkTuning, cleanMountPath, refuseOverlap, refuseProtected } from './mount-rules.ts';
+import type { NamespaceRef } from '@coffer/sdk';
 import { encodeJson, parseFrozen } from '@coffer/core-api';
-import type { OffLoop } from './off-loop-pool.ts';
+import type { LiveMount, MountEntry, MountRequest, MountTuning, Mounts, MoveEnd } from '@coffer/core-api';
+import { StorageError } from '@coffer/storage';
+import type { AppliedBatch } from '@coffer/storage';
+import { deleteBelow } from './delete-below.ts';
+import { MountMoves } from './mount-moves.ts';
+import type { MoveRecord } from './mount-moves.ts';
+import { MOUNT_RECORDS, NO_TUNING, mountRecordKey, prefixOf, storagePrefixOf } from './mount-record.ts';
+import { checkTuning, cleanMountPath, refuseOverlap, refuseProtected } from './mount-rules.ts';
 import { MountRollback } from './rollback.ts';
+import { RunningMounts } from './running-mounts.ts';
+import type { RunningMountsDeps } from './running-mounts.ts';
 
-/** A mount that exists by itself in every namespace. */
-export interface BuiltInMount {
-  readonly table: 'secret' | 'auth';
-  readonly path: string;
-  readonly type: string;
-  readonly description: string;
-  readonly engine: EngineType;
-  /** Seals what it stores twice, as Vault shows it. */
-  readonly sealWrap?: boolean;
-}
-
-export interface MountServiceDeps {
-  readonly barrier: Barrier;
-  readonly transactor: Transactor;
-  readonly plugins: PluginSource;
-  readonly router: MountRouter;
-  readonly builtIn: readonly BuiltInMount[];
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly offLoop: OffLoop;
+export interface MountServiceDeps extends RunningMountsDeps {
   readonly systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number };
-  readonly systemViewOf: (entry: () => MountEntry) => SystemView;
-  /** Revokes all leases of a mount; before its storage is deleted. */
+  /** Revokes all leases of a mount; before its storage is deleted. Rejects where one cannot be revoked. */
   readonly revokeLeases: (namespace: NamespaceRef, prefix: string) => Promise<void>;
   readonly isActive: () => boolean;
-}
-
-interface MoveRecord {
-  readonly id: string;
-  readonly sourceMount: string;
-  readonly targetMount: string;
-  readonly status: 'in-progress' | 'success' | 'failure';
-}
-
-/** A mount and what ends it. */
-interface Running {
-  readonly live: LiveMount;
-  /** Why it could not be made. */
-  readonly broken?: string;
-  readonly abort: AbortController;
 }
 
 /**
@@ -65,9 +30,8 @@ export class MountService implements Mounts, Startable {
   readonly name = 'mounts';
   readonly needs: readonly string[] = [];
   readonly #deps: MountServiceDeps;
-  /** By uuid. */
-  readonly #running = new Map<string, Running>();
-  readonly #entries = new Map<string, MountEntry>();
+  readonly #running: RunningMounts;
+  readonly #moves: MountMoves;
   readonly #rollback: MountRollback;
   /** One change of the tables at a time on this node. */
   readonly #turns = new Turns();
@@ -75,7 +39,9 @@ export class MountService implements Mounts, Startable {
 
   constructor(deps: MountServiceDeps) {
     this.#deps = deps;
-    this.#rollback = new MountRollback(deps, () => [...this.#running.values()].map(({ live }) => live));
+    this.#running = new RunningMounts(deps);
+    this.#moves = new MountMoves(deps);
+    this.#rollback = new MountRollback(deps, () => this.#running.all());
   }
 
   async start(): Promise<void> {
@@ -88,7 +54,11 @@ export class MountService implements Mounts, Startable {
   async activate(): Promise<void> {
     await this.#createBuiltIn();
     this.#rollback.start();
-    for (const { live } of this.#running.values()) await this.#startEngine(live);
+    for (const live of this.#running.all()) await this.#running.startEngine(live);
+    // Not waited for: a change that this node is still in the middle of may wait for an engine.
+    this.#turns
+      .take(() => this.#settleInterruptedMoves())
+      .catch((error: unknown) => this.#deps.log.error('interrupted moves could not be settled', { error }));
   }
 
   deactivate(): void {
@@ -98,12 +68,12 @@ export class MountService implements Mounts, Startable {
   async stop(): Promise<void> {
     this.#rollback.stop();
     this.#unsubscribe?.();
-    for (const uuid of [...this.#running.keys()]) await this.#end(uuid);
-    this.#entries.clear();
+    await this.#running.endAll();
   }
 
   list(table: 'secret' | 'auth', namespace: NamespaceRef): readonly MountEntry[] {
-    return [...this.#entries.values()]
+    return this.#running
+      .entries()
       .filter((entry) => entry.table === table && entry.namespace.id === namespace.id)
       .sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -127,6 +97,7 @@ export class MountService implements Mounts, Startable {
     const entry = this.#newEntry(table, namespace, path, typeName, {
       description: request.description ?? '',
       options: { ...request.options, ...implied },
+      ...(request.options === null && !implied ? { optionsNull: true } : {}),
       local: request.local ?? false,
       sealWrap: request.sealWrap ?? false,
       externalEntropyAccess: request.externalEntropyAccess ?? false,
@@ -134,8 +105,8 @@ export class MountService implements Mounts, Startable {
       tuning,
     });
     await this.#store(entry);
-    const live = await this.#bring(entry);
-    await this.#startEngine(live);
+    const live = await this.#running.bring(entry);
+    await this.#running.startEngine(live);
     return entry;
   }
 
@@ -144,18 +115,34 @@ export class MountService implements Mounts, Startable {
       const clean = cleanMountPath(path);
       refuseProtected(table, clean, table === 'auth' ? 'disable' : 'unmount');
       const entry = this.list(table, namespace).find((candidate) => candidate.path === clean);
-      if (!entry) return;
-      await this.#store({ ...entry, tainted: true });
-      await this.#deps.revokeLeases(namespace, prefixOf(entry));
-      const running = this.#running.get(entry.uuid);
-      if (running) await running.live.type.cleanUp?.(running.live.engine);
-      await this.#end(entry.uuid);
-      await deleteBelow(this.#deps.transactor, storagePrefixOf(entry));
-      await this.#deps.transactor.run((transaction) => {
-        transaction.delete(mountRecordKey(entry.uuid));
-      });
-      this.#entries.delete(entry.uuid);
+      if (entry) await this.#disable(entry);
     });
+  }
+
+  /** Each step may be repeated: what fails leaves the mount tainted, and the next attempt goes on from there. */
+  async #disable(entry: MountEntry): Promise<void> {
+    const live = await this.#taint(entry);
+    await this.#rollback.undoAll(live);
+    try {
+      await this.#deps.revokeLeases(entry.namespace, live.prefix);
+    } catch (error) {
+      this.#deps.log.error('a mount stays tainted: its leases could not be revoked', { path: live.prefix, error });
+      throw leasesLeft(live.prefix, error);
+    }
+    if (live.unavailable === undefined) await live.type.cleanUp?.(live.engine);
+    await this.#running.end(entry.uuid);
+    await deleteBelow(this.#deps.transactor, storagePrefixOf(entry));
+    await this.#deps.transactor.run((transaction) => {
+      transaction.delete(mountRecordKey(entry.uuid));
+    });
+    this.#running.forget(entry.uuid);
+  }
+
+  /** From here on it answers nobody; its leases can still be revoked. */
+  async #taint(entry: MountEntry): Promise<LiveMount> {
+    const tainted: MountEntry = { ...entry, tainted: true };
+    await this.#store(tainted);
+    return this.#running.bring(tainted);
   }
 
   tune(
@@ -164,20 +151,22 @@ export class MountService implements Mounts, Startable {
     more: { readonly description?: string; readonly options?: Readonly<Record<string, string>> },
   ): Promise<MountEntry> {
     return this.#turns.take(async () => {
-      const current = this.#entries.get(entry.uuid) ?? entry;
+      const current = this.#running.entry(entry.uuid) ?? entry;
       const merged: MountTuning = { ...current.tuning, ...tuning };
       checkTuning(merged, this.#deps.systemTtl.maxSeconds, false);
+      const { optionsNull, ...kept } = current;
       const next: MountEntry = {
-        ...current,
+        ...kept,
+        ...(optionsNull && !more.options ? { optionsNull } : {}),
         tuning: merged,
         description: more.description ?? current.description,
         options: more.options ? { ...current.options, ...more.options } : current.options,
       };
-      const typeBefore = this.#running.get(entry.uuid)?.live.type;
+      const typeBefore = this.#running.get(entry.uuid)?.type;
       await this.#store(next);
-      const live = await this.#bring(next);
+      const live = await this.#running.bring(next);
       // Other options can make it another engine (a KV store of the other version), which brings the data over.
-      if (live.type !== typeBefore) await this.#startEngine(live);
+      if (live.type !== typeBefore) await this.#running.startEngine(live);
       return next;
     });
   }
@@ -194,50 +183,70 @@ export class MountService implements Mounts, Startable {
       this.list(to.table, to.namespace).filter((entry) => entry.uuid !== source.uuid || entry.path === target),
       target,
     );
-    const id = this.#deps.random.uuid();
     const record: MoveRecord = {
-      id,
+      id: this.#deps.random.uuid(),
       sourceMount: prefixOf(source),
       targetMount: prefixOf({ table: to.table, path: target }),
+      mountUuid: source.uuid,
       status: 'in-progress',
     };
-    await this.#storeMove(record);
-    const moved = this.#turns.take(() => this.#move(source, to.namespace, target));
-    moved
+    await this.#moves.put(record);
+    this.#turns
+      .take(() => this.#move(source, to.namespace, target))
       .then(
-        () => this.#storeMove({ ...record, status: 'success' }),
+        () => this.#moves.put({ ...record, status: 'success' }),
         (error: unknown) => {
-          this.#deps.log.error('moving a mount failed', { id, error });
-          return this.#storeMove({ ...record, status: 'failure' });
+          this.#deps.log.error('moving a mount failed', { id: record.id, error });
+          return this.#moves.put({ ...record, status: 'failure' });
         },
       )
-      .catch((error: unknown) => this.#deps.log.error('the outcome of a move could not be stored', { id, error }));
-    return id;
+      .catch((error: unknown) =>
+        this.#deps.log.error('the outcome of a move could not be stored', { id: record.id, error }),
+      );
+    return record.id;
   }
 
-  async #move(source: MountEntry, namespace: NamespaceRef, path: string): Promise<void> {
-    await this.#store({ ...source, tainted: true });
+  async #move(asked: MountEntry, namespace: NamespaceRef, path: string): Promise<void> {
+    // Others may have had their turn since it was asked for.
+    const source = this.#running.entry(asked.uuid);
+    if (!source || source.tainted || source.path !== asked.path)
+      throw badRequest(`no matching mount at "${prefixOf(asked)}"`);
+    refuseOverlap(
+      this.list(source.table, namespace).filter(({ uuid }) => uuid !== source.uuid),
+      path,
+    );
+    const live = await this.#taint(source);
     try {
-      await this.#deps.revokeLeases(source.namespace, prefixOf(source));
+      await this.#deps.revokeLeases(source.namespace, live.prefix);
     } catch (error) {
-      // It stays where it was, and serves there, after a restart too.
-      await this.#store(source);
+      await this.#untaint(source);
       throw error;
     }
-    const moved: MountEntry = { ...source, namespace, path, tainted: false };
+    const moved: MountEntry = { ...source, namespace, path };
     await this.#store(moved);
-    await this.#bring(moved);
+    await this.#running.bring(moved);
   }
 
-  async moveStatus(id: string): Promise<MoveRecord | undefined> {
-    if (!/^[0-9a-f-]{36}$/.test(id)) return undefined;
-    return (await this.#deps.barrier.getParsed(MOVE_RECORDS + id, parseFrozen)) as MoveRecord | undefined;
+  /** It stays where it was, and serves there, after a restart too. */
+  async #untaint(entry: MountEntry): Promise<void> {
+    const serving: MountEntry = { ...entry, tainted: false };
+    await this.#store(serving);
+    await this.#running.bring(serving);
   }
 
-  async #storeMove(record: MoveRecord): Promise<void> {
-    await this.#deps.transactor.run((transaction) => {
-      putJson(transaction, MOVE_RECORDS + record.id, record);
-    });
+  /** The node that made a move was lost on the way: the mount serves again where it is, and may be moved again. */
+  async #settleInterruptedMoves(): Promise<void> {
+    for (const record of await this.#moves.inProgress()) {
+      const entry = this.#running.entry(record.mountUuid);
+      const arrived = entry !== undefined && prefixOf(entry) === record.targetMount;
+      if (entry?.tainted && !arrived) await this.#untaint(entry);
+      this.#deps.log.warn('a move was interrupted', { id: record.id, path: record.sourceMount, arrived });
+      await this.#moves.put({ ...record, status: arrived ? 'success' : 'failure' });
+    }
+  }
+
+  moveStatus(id: string): MaybePromise<MoveRecord | undefined> {
+    return this.#moves.get(id);
   }
 
   #newEntry(
@@ -267,117 +276,43 @@ export class MountService implements Mounts, Startable {
         tuning: NO_TUNING,
       });
       await this.#store(entry);
-      await this.#bring(entry);
+      await this.#running.bring(entry);
     }
   }
 
   async #store(entry: MountEntry): Promise<void> {
     await this.#deps.transactor.run((transaction) => {
-      putJson(transaction, mountRecordKey(entry.uuid), entry);
+      transaction.put(mountRecordKey(entry.uuid), encodeJson(entry));
     });
   }
 
   async #loadAll(): Promise<void> {
     const { barrier } = this.#deps;
     const uuids = new Set(await barrier.list(MOUNT_RECORDS));
-    for (const uuid of [...this.#running.keys()]) if (!uuids.has(uuid)) await this.#end(uuid);
+    for (const uuid of this.#running.uuids()) if (!uuids.has(uuid)) await this.#running.end(uuid);
     for (const uuid of uuids) await this.#reload(uuid);
   }
 
   async #reload(uuid: string): Promise<void> {
     const entry = (await this.#deps.barrier.getParsed(mountRecordKey(uuid), parseFrozen)) as MountEntry | undefined;
-    if (entry) await this.#bring(entry);
+    if (entry) await this.#running.bring(entry);
     else {
-      await this.#end(uuid);
-      this.#entries.delete(uuid);
+      await this.#running.end(uuid);
+      this.#running.forget(uuid);
     }
-  }
-
-  /** Makes a stored entry serve, or changes the one that serves. */
-  async #bring(entry: MountEntry): Promise<LiveMount> {
-    const { router, log } = this.#deps;
-    this.#entries.set(entry.uuid, entry);
-    const type = this.#typeOf(entry);
-    const before = this.#running.get(entry.uuid);
-    if (before && before.live.type !== type && type) await this.#end(entry.uuid);
-    else if (before) {
-      // What a move or removal marked serves again once the mark is gone; what could not be made stays so.
-      const { unavailable: _, ...rest } = before.live;
-      void _;
-      const live: LiveMount = {
-        ...rest,
-        entry,
-        prefix: prefixOf(entry),
-        ...(before.broken === undefined ? {} : { unavailable: before.broken }),
-        ...taint(entry),
-      };
-      router.remove(before.live);
-      router.add(live);
-      this.#running.set(entry.uuid, { ...before, live });
-      return live;
-    }
-    const abort = new AbortController();
-    const current = (): MountEntry => this.#entries.get(entry.uuid) ?? entry;
-    const context = mountContext({
-      ...this.#deps,
-      entry: current,
-      signal: abort.signal,
-      log: log.named(entry.accessor),
-      system: this.#deps.systemViewOf(current),
-    });
-    const common = { entry, context, prefix: prefixOf(entry), storagePrefix: storagePrefixOf(entry), ...taint(entry) };
-    let live: LiveMount;
-    let broken: string | undefined;
-    try {
-      if (!type) throw new Error(`no plugin of type ${entry.type}`);
-      live = { ...common, type, engine: await type.create(context) };
-    } catch (error) {
-      log.error('a mount does not serve', { path: common.prefix, error });
-      broken = `the mount at ${common.prefix} could not be started`;
-      live = { ...common, type: type ?? MISSING_TYPE, engine: undefined, unavailable: broken };
-    }
-    this.#running.set(entry.uuid, { live, abort, ...(broken === undefined ? {} : { broken }) });
-    router.add(live);
-    return live;
-  }
-
-  #typeOf(entry: MountEntry): EngineType | undefined {
-    const builtIn = this.#deps.builtIn.find(
-      (candidate) => candidate.table === entry.table && candidate.type === entry.type,
-    );
-    const type = builtIn?.engine ?? this.#deps.plugins.engine(entry.table, entry.type)?.type;
-    return type?.forOptions?.(entry.options) ?? type;
-  }
-
-  async #startEngine(live: LiveMount): Promise<void> {
-    if (!live.type.start || live.unavailable !== undefined) return;
-    try {
-      await live.type.start(live.engine);
-    } catch (error) {
-      this.#deps.log.error('a mount failed to start', { path: live.prefix, error });
-    }
-  }
-
-  async #end(uuid: string): Promise<void> {
-    const running = this.#running.get(uuid);
-    if (!running) return;
-    this.#running.delete(uuid);
-    this.#deps.router.remove(running.live);
-    running.abort.abort(new Error('the mount has ended'));
-    await running.live.type.stop?.(running.live.engine);
   }
 
   /** Every node: follows the tables, and tells instances what changed in their part of the store. */
   #applied(batch: AppliedBatch): void {
     if (batch.everything) {
-      for (const { live } of this.#running.values()) live.type.invalidateAll?.(live.engine);
+      this.#running.invalidateAll();
       this.#follow(() => this.#loadAll());
       return;
     }
     for (const key of batch.keys) {
       if (key.startsWith(MOUNT_RECORDS)) {
         if (!this.#deps.isActive()) this.#follow(() => this.#reload(key.slice(MOUNT_RECORDS.length)));
-      } else this.#invalidate(key);
+      } else this.#running.invalidate(key);
     }
   }
 
@@ -386,28 +321,16 @@ export class MountService implements Mounts, Startable {
       .take(change)
       .catch((error: unknown) => this.#deps.log.error('following a change of the mounts failed', { error }));
   }
-
-  #invalidate(key: string): void {
-    const [table, uuid = ''] = key.split('/', 2);
-    if (table !== 'logical' && table !== 'auth') return;
-    const live = this.#running.get(uuid)?.live;
-    if (live?.engine !== undefined) live.type.invalidate?.(live.engine, key.slice(live.storagePrefix.length));
-  }
 }
 
-function taint(entry: MountEntry): { readonly unavailable?: string } {
-  return entry.tainted ? { unavailable: `the mount at ${prefixOf(entry)} is being moved or removed` } : {};
-}
-
-const MISSING_TYPE: EngineType = {
-  help: { synopsis: 'A type that this program does not have.', description: 'Its data is kept.' },
-  paths: [],
-  create: () => {
-    throw new RequestError('internal');
-  },
-};
-
-function putJson(transaction: Transaction, key: string, value: unknown): void {
-  assert(key.length > 0, 'a record has a key');
-  transaction.put(key, encodeJson(value));
+/** Errors of the store pass; of an engine's failure the client is told no more than the engine means it to see. */
+function leasesLeft(prefix: string, error: unknown): unknown {
+  if (error instanceof StorageError) return error;
+  const reason = error instanceof RequestError ? `: ${error.message}` : '';
+  return new RequestError(
+    'bad-request',
+    `failed to revoke leases of "${prefix}"${reason}; the mount stays and is tainted: disable it again ` +
+      `when they can be revoked, or drop them with sys/leases/revoke-force/${prefix}`,
+    { cause: error },
+  );
 }

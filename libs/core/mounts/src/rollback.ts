@@ -48,17 +48,27 @@ export class MountRollback {
   async #visit(mount: LiveMount): Promise<void> {
     try {
       await mount.type.periodic?.(mount.engine);
-      if (mount.type.rollback) await this.#undo(mount);
+      if (mount.type.rollback) await this.#undo(mount, INTENT_AGE_MS);
     } catch (error) {
       this.#log.warn('a mount failed in its periodic round; it is tried again', { path: mount.prefix, error });
     }
   }
 
-  async #undo(mount: LiveMount): Promise<void> {
+  /** For the last time, before a mount goes: all intents, however young. What cannot be undone is logged. */
+  async undoAll(mount: LiveMount): Promise<void> {
+    if (mount.unavailable !== undefined || !mount.type.rollback) return;
+    try {
+      await this.#undo(mount, 0);
+    } catch (error) {
+      this.#log.error('a mount that is removed could not undo all that it began', { path: mount.prefix, error });
+    }
+  }
+
+  async #undo(mount: LiveMount, ageMs: number): Promise<void> {
     const { view } = mount.context;
     for (const id of await view.list(INTENTS)) {
       const intent = await view.getJson<StoredIntent>(INTENTS + id);
-      if (!intent || this.#clock.nowMs() - intent.createdMs < INTENT_AGE_MS) continue;
+      if (!intent || this.#clock.nowMs() - intent.createdMs < ageMs) continue;
       await mount.type.rollback?.(mount.engine, intent.kind, intent.data);
       await mount.context.transact((own) => {
         own.delete(INTENTS + id);

@@ -239,7 +239,7 @@ function world() {
     expect(text).not.toContain(SECRET_CAUSE);
     return { status, headers, text };
   };
-  return { ask, order, events, spent, state, pipeline, request, services };
+  return { ask, order, events, spent, state, pipeline, request, services, router };
 }
 
 const withoutToken = (request: Request): Request => {
@@ -311,6 +311,17 @@ describe('Pipeline', () => {
       expect((await ask({ path: 'kv/root', operation: 'delete' })).status).toBe(405);
       state.allowed = false;
       for (const path of ['nowhere/a', 'kv/none']) expect([path, (await ask({ path })).status]).toEqual([path, 403]);
+    });
+
+    it('everything below a mount that is tainted; a standby asks where that is decided', async () => {
+      const { ask, order, router, state } = world();
+      const mount = router.mount(ROOT_NAMESPACE, 'kv/');
+      if (mount) router.add({ ...mount, entry: { ...mount.entry, tainted: true } });
+      const { status, text } = await ask();
+      expect([status, errorsOf(text)]).toEqual([404, ['no handler for route "kv/item/a". route entry is tainted.']]);
+      expect(order).not.toContain('handler');
+      state.role = 'standby';
+      expect(await ask()).toMatchObject({ text: 'forwarded' });
     });
 
     it('fields of the wrong type, naming them', async () => {

@@ -203,7 +203,7 @@ export class Pipeline {
   #mustForward(run: Run): boolean {
     if (this.#node.ha().role === 'active') return false;
     // What is not mounted here may be mounted already where writes are ordered: this node hears of it in a moment.
-    if (!run.declared || run.route?.mount.unavailable !== undefined) return true;
+    if (!run.declared || run.route?.mount.unavailable !== undefined || run.route?.mount.entry.tainted) return true;
     // A wrapped answer is written down, whatever the operation.
     if (run.request.wrapTtlSeconds !== undefined && run.declared.runs !== 'local') return true;
     return runsWhere(run.declared.runs, run.request.operation) === 'active';

@@ -33,6 +33,8 @@ export function typeFields(run: Run): void {
 export function refuseUnknown(run: Run): void {
   const { request, route } = run;
   if (!route) throw new RequestError('no-route', `no handler for route "${request.path}". route entry not found.`);
+  if (route.mount.entry.tainted)
+    throw new RequestError('no-route', `no handler for route "${request.path}". route entry is tainted.`);
   if (route.mount.unavailable !== undefined) throw new RequestError('internal', route.mount.unavailable);
   if (!run.path) throw new RequestError('unsupported-path');
   if (!run.declared) throw new RequestError('unsupported-operation');
