@@ -1,0 +1,82 @@
+/** Requests of the chaos clients: connections kept alive for each node, and three outcomes instead of two. */
+import { Agent, request } from 'node:http';
+
+const agents = new Map();
+
+function agentOf(node) {
+  let agent = agents.get(node.url);
+  if (!agent) agents.set(node.url, (agent = new Agent({ keepAlive: true, maxSockets: 256 })));
+  return agent;
+}
+
+/** Cuts all connections of clients to a node, those with a request under way included. */
+export function resetConnections(node) {
+  const agent = agentOf(node);
+  for (const list of [agent.sockets, agent.freeSockets])
+    for (const socket of Object.values(list).flat()) socket.resetAndDestroy?.();
+}
+
+/** Ends all connections, for the end of a run. */
+export function closeConnections() {
+  for (const agent of agents.values()) agent.destroy();
+  agents.clear();
+}
+
+/**
+ * One request.
+ *
+ * @returns {Promise<{outcome: 'answered', status: number, body: any} | {outcome: 'refused' | 'unknown', why: string}>}
+ *   `refused`: it certainly did not take effect; `unknown`: nobody can tell
+ */
+export async function ask(node, method, path, { token, body, headers = {}, timeoutMs = 4_000 } = {}) {
+  let answer;
+  try {
+    answer = await exchange(node, method, path, { token, body, headers, timeoutMs });
+  } catch (error) {
+    const outcome = error.code === 'ECONNREFUSED' ? 'refused' : 'unknown';
+    return { outcome, why: error.code ?? error.message };
+  }
+  const { status } = answer;
+  if (status < 500) return { outcome: 'answered', ...answer };
+  const why = `${status} ${JSON.stringify(answer.body?.errors ?? answer.body ?? '')}`;
+  // 503 says whether it is safe to repeat: all but "the outcome is unknown" promise that nothing was done
+  const certain = status === 503 && !/outcome of the request is unknown/.test(why);
+  return { outcome: certain ? 'refused' : 'unknown', why, status };
+}
+
+function exchange(node, method, path, { token, body, headers, timeoutMs }) {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const sent = request(
+      `${node.url}/v1/${path}`,
+      {
+        method,
+        agent: agentOf(node),
+        headers: {
+          ...(token ? { 'X-Vault-Token': token } : {}),
+          ...(text === undefined
+            ? {}
+            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () => {
+          const answer = Buffer.concat(chunks).toString('utf8');
+          try {
+            resolve({ status: response.statusCode, body: answer === '' ? undefined : JSON.parse(answer) });
+          } catch (error) {
+            reject(error);
+          }
+        });
+      },
+    );
+    const timer = setTimeout(() => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'TIMEOUT' })), timeoutMs);
+    sent.once('close', () => clearTimeout(timer));
+    sent.once('error', reject);
+    sent.end(text);
+  });
+}

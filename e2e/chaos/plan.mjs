@@ -1,0 +1,93 @@
+/**
+ * What happens in a round, as data: made from the round's seed alone, so that the seed brings it back. Times are
+ * milliseconds since the start of the round.
+ */
+import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
+
+/**
+ * Every kind of fault: how often it is chosen among the others, for how long it lasts, and what the machine must offer
+ * for it (`tmpfs`: root, to mount one; `strace`: to delay and fail calls of a process).
+ */
+export const FAULTS = {
+  'kill-leader': { weight: 5, forMs: [50, 2500] },
+  'kill-node': { weight: 3, forMs: [50, 2500] },
+  'kill-two': { weight: 2, forMs: [50, 2000] },
+  'kill-all': { weight: 1, forMs: [50, 1000] },
+  'stop-gracefully': { weight: 2, forMs: [50, 1500] },
+  'pause-leader': { weight: 4, forMs: [100, 5000] },
+  'pause-node': { weight: 2, forMs: [100, 5000] },
+  'slow-node': { weight: 2, forMs: [500, 4000] },
+  'isolate-leader': { weight: 3, forMs: [300, 5000], link: true },
+  'isolate-node': { weight: 2, forMs: [300, 5000], link: true },
+  'deafen-leader': { weight: 2, forMs: [300, 5000], link: true },
+  'mute-leader': { weight: 2, forMs: [300, 5000], link: true },
+  'split-pair': { weight: 3, forMs: [300, 5000], link: true },
+  'delay-links': { weight: 2, forMs: [500, 4000] },
+  'reset-links': { weight: 2, forMs: [1, 1] },
+  'reset-clients': { weight: 2, forMs: [1, 1] },
+  'step-down': { weight: 4, forMs: [1, 1] },
+  'seal-node': { weight: 2, forMs: [50, 1500] },
+  'seal-leader': { weight: 1, forMs: [50, 1500] },
+  'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership' },
+  'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership' },
+  'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership' },
+  'full-disk': { weight: 3, forMs: [500, 4000], needs: 'tmpfs' },
+  'slow-disk': { weight: 2, forMs: [500, 4000], needs: 'strace' },
+  'stuck-disk': { weight: 2, forMs: [1500, 4000], needs: 'strace' },
+  'failing-disk': { weight: 2, forMs: [200, 2000], needs: 'strace' },
+};
+
+/**
+ * The plan of a round.
+ *
+ * @param {number} seed
+ * @param {object} options
+ * @param {number} options.roundMs how long clients work
+ * @param {string[]} options.only kinds to choose from; all if empty
+ * @param {Set<string>} options.offers what the machine offers
+ * @returns {{atMs: number, forMs: number, kind: string, node: number, link?: string, delayMs?: number}[]}
+ */
+export function planRound(seed, { roundMs, only = [], offers }) {
+  const random = new SeededRandom(seed);
+  const kinds = Object.entries(FAULTS).filter(
+    ([kind, { needs }]) => (only.length === 0 || only.includes(kind)) && (needs === undefined || offers.has(needs)),
+  );
+  if (kinds.length === 0) throw new Error(`no fault to choose from: ${only.join(', ')}`);
+  const count = random.pick([1, 1, 1, 2, 2, 3]);
+  const plan = [];
+  for (let made = 0; made < count; made++) {
+    const taken = new Set(plan.map(({ kind }) => FAULTS[kind].alone).filter(Boolean));
+    const choices = kinds.filter(([, { alone }]) => alone === undefined || !taken.has(alone));
+    const [kind, { forMs, link, alone }] = weighted(choices, random);
+    const node = random.below(3);
+    plan.push({
+      atMs: random.between(400, Math.max(400, Math.floor(roundMs * 0.6))),
+      forMs: random.between(...forMs),
+      kind,
+      node,
+      ...(link ? { link: random.pick(['drop', 'drop', 'refuse']) } : {}),
+      ...(kind === 'delay-links' || kind === 'slow-disk' ? { delayMs: random.between(5, 250) } : {}),
+      ...(alone ? { other: random.below(2) } : {}),
+    });
+    if (choices.length === 0) break;
+  }
+  return plan.sort((a, b) => a.atMs - b.atMs);
+}
+
+function weighted(kinds, random) {
+  let left = random.below(kinds.reduce((sum, [, { weight }]) => sum + weight, 0));
+  for (const kind of kinds) {
+    left -= kind[1].weight;
+    if (left < 0) return kind;
+  }
+  throw new Error('the weights do not add up');
+}
+
+/** One line for each fault. */
+export const printPlan = (plan) =>
+  plan
+    .map(
+      ({ atMs, forMs, kind, node, link, delayMs }) =>
+        `  ${String(atMs).padStart(5)} ms  ${kind} node=${node + 1} for ${forMs} ms${link ? ` (${link})` : ''}${delayMs ? ` by ${delayMs} ms` : ''}`,
+    )
+    .join('\n');

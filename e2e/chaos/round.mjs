@@ -1,0 +1,76 @@
+/** One round: a plan of faults from a seed, clients on all nodes meanwhile, recovery, judgement. */
+import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
+import { pause } from '../program.mjs';
+import { Clients } from './clients.mjs';
+import { dismissGuest, doFault } from './faults.mjs';
+import { History, judge, longestGapMs, nowNs } from './history.mjs';
+import { planRound, printPlan } from './plan.mjs';
+
+/**
+ * @param {object} options
+ * @param {number} options.seed
+ * @param {import('./chaos-cluster.mjs').ChaosCluster} options.cluster whole, and whole again afterwards
+ * @param {{round: string, path: string, value: string}[]} options.ledger is added to
+ * @param {ReturnType<typeof planRound>} options.plan in place of the seed's
+ */
+export async function runRound({ seed, cluster, ledger, only, offers, roundMs, staleReads, plan: given }) {
+  const plan = given ?? planRound(seed, { roundMs, only, offers });
+  const history = new History();
+  const random = new SeededRandom(seed).fork();
+  const lines = [`round ${seed}`, printPlan(plan)];
+  const problems = [];
+  const clients = new Clients({
+    name: `r${seed}`,
+    nodes: () => cluster.serving(),
+    token: cluster.token,
+    history,
+    random,
+    ledger,
+    staleReads,
+  });
+  const startedMs = performance.now();
+  const startedNs = nowNs();
+  const note = (what) => lines.push(`    +${Math.round(performance.now() - startedMs)} ms ${what}`);
+  clients.start();
+  const faults = plan.map(async (fault) => {
+    await pause(fault.atMs);
+    try {
+      await doFault(fault, cluster, note);
+    } catch (error) {
+      problems.push(`${fault.kind} could not be done or undone: ${error.message}`);
+    }
+  });
+  await Promise.all([...faults, pause(roundMs)]);
+  const workedNs = nowNs();
+  await recover(cluster, problems, note);
+  await clients.stop();
+  if (problems.length === 0) await clients.readAll();
+  const { violations, undecided, checked } = judge(history);
+  problems.push(...violations, ...cluster.incidents.splice(0));
+  const reasons = [...history.reasons].sort((a, b) => b[1] - a[1]).slice(0, 4);
+  lines.push(
+    `  ${checked} operations checked: ${history.counts.ok} answered, ${history.counts.refused} refused, ${history.counts.unknown} unknown`,
+    ...reasons.map(([reason, count]) => `    ${count} × ${reason.slice(0, 160)}`),
+  );
+  const alone = plan.length === 1 && plan[0].kind === 'kill-leader';
+  const gapMs = alone ? longestGapMs(history.goodWrites, startedNs + 300e6, workedNs) : undefined;
+  if (gapMs !== undefined) lines.push(`  longest gap in good writes: ${Math.round(gapMs)} ms`);
+  return { lines, problems, undecided, checked, counts: history.counts, operations: history.operations, gapMs };
+}
+
+/** Ends what still acts, and waits until the cluster is whole. */
+async function recover(cluster, problems, note) {
+  cluster.network.heal();
+  for (const node of cluster.nodes) {
+    node.wantUnsealed = true;
+    cluster.thaw(node);
+    cluster.revive(node);
+  }
+  try {
+    if (cluster.guest.wantUp) await dismissGuest(cluster, note);
+    await cluster.ready();
+    note('whole again');
+  } catch (error) {
+    problems.push(`the cluster did not recover: ${error.message}`);
+  }
+}
