@@ -2,7 +2,7 @@
  * A cluster for fault rounds: three nodes and room for a fourth, a network that can be cut between them, and a keeper for
  * each node that starts it and unseals it again whenever it should be up, as an operator's tools would.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,15 @@ import { eventually, pause, serverCommand } from '../program.mjs';
 import { Network } from './link-proxy.mjs';
 
 /** Bytes of the small file system of some nodes: the data of a round fits many times. */
-const SMALL_DISK_BYTES = 96 * 1024 * 1024;
+const SMALL_DISK_BYTES = 256 * 1024 * 1024;
 /** How long a cluster may take to be whole again after the last fault, in milliseconds. Not a figure of speed: a guard. */
 const RECOVERY_MS_MAX = 90_000;
+
+/** File systems to give back when this process is told to end. */
+const mounted = new Set();
+process.on('exit', () => {
+  for (const folder of mounted) spawnSync('umount', ['-l', folder]);
+});
 
 export class ChaosCluster {
   /** Of the three that are members for good. */
@@ -78,6 +84,7 @@ export class ChaosCluster {
       if (tmpfs && (number === 2 || number === 3)) {
         execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_DISK_BYTES}`, 'tmpfs', node.folder]);
         this.#mounts.push(node.folder);
+        mounted.add(node.folder);
         node.smallDisk = true;
       }
       if (number <= 3) this.nodes.push(node);
@@ -189,7 +196,7 @@ export class ChaosCluster {
   }
 
   /** Waits until all three serve as one cluster. @throws with what is wrong */
-  async ready() {
+  async ready(withinMs = RECOVERY_MS_MAX) {
     await eventually(
       'all nodes serve',
       async () => {
@@ -212,7 +219,7 @@ export class ChaosCluster {
           throw new Error(`voters: ${voters.join(' ')}`);
         return true;
       },
-      RECOVERY_MS_MAX,
+      withinMs,
       100,
     );
   }
@@ -234,7 +241,10 @@ export class ChaosCluster {
     // a keeper may have started one while the others were ended
     for (const node of this.nodes) if (node.process?.alive) await node.process.end('SIGKILL');
     this.network.close();
-    for (const folder of this.#mounts) execFileSync('umount', ['-l', folder]);
+    for (const folder of this.#mounts) {
+      execFileSync('umount', ['-l', folder]);
+      mounted.delete(folder);
+    }
     if (!keepData) rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -374,7 +374,9 @@ export class Clients {
         if (given > 1) history.surprises.push(`a wrapped answer was given out ${given} times`);
         // nobody got it though nobody can have lost it
         if (given === 0 && answers.every(({ outcome }) => outcome === 'answered'))
-          history.surprises.push(`a wrapped answer was given to nobody: ${answers.map(({ status }) => status).join(' ')}`);
+          history.surprises.push(
+            `a wrapped answer was given to nobody: ${answers.map(({ status }) => status).join(' ')}`,
+          );
         history.counts.ok += given;
       } else if (wrapped.outcome === 'answered')
         history.surprises.push(`nothing was wrapped: ${wrapped.status} ${JSON.stringify(wrapped.body)}`);

@@ -1,6 +1,6 @@
 /** How each kind of fault of a plan is done to a cluster, and undone. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { call } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
@@ -57,19 +57,21 @@ const freeze = async ({ cluster, target, note, hold }) => {
 };
 
 /** Cuts directions between the target and all others. */
-const cut = (outwards, inwards) => async ({ cluster, target, link, note, hold }) => {
-  note(`${link} links of ${target.id}${outwards ? ' outwards' : ''}${inwards ? ' inwards' : ''}`);
-  const others = [...cluster.nodes, cluster.guest].filter((node) => node !== target);
-  const set = (mode) => {
-    for (const { id } of others) {
-      if (outwards) cluster.network.set(target.id, id, { mode });
-      if (inwards) cluster.network.set(id, target.id, { mode });
-    }
+const cut =
+  (outwards, inwards) =>
+  async ({ cluster, target, link, note, hold }) => {
+    note(`${link} links of ${target.id}${outwards ? ' outwards' : ''}${inwards ? ' inwards' : ''}`);
+    const others = [...cluster.nodes, cluster.guest].filter((node) => node !== target);
+    const set = (mode) => {
+      for (const { id } of others) {
+        if (outwards) cluster.network.set(target.id, id, { mode });
+        if (inwards) cluster.network.set(id, target.id, { mode });
+      }
+    };
+    set(link);
+    await hold();
+    set('pass');
   };
-  set(link);
-  await hold();
-  set('pass');
-};
 
 const seal = async ({ cluster, target, note, hold }) => {
   target.wantUnsealed = false;
@@ -87,10 +89,24 @@ const trace = (inject, mayEnd) => async (fault) => {
   if (!target.process?.alive) return note(`${target.id} is down already`);
   const injected = inject(fault);
   note(`${target.id}: ${injected}`);
-  if (mayEnd) target.mayEnd++;
+  if (mayEnd) {
+    target.mayEnd++;
+    target.diskFailed = true;
+  }
   const tracer = spawn(
     'strace',
-    ['-f', '-q', '-o', '/dev/null', '-p', String(target.process.pid), '-e', 'trace=fdatasync,fsync', '-e', `inject=fdatasync,fsync:${injected}`],
+    [
+      '-f',
+      '-q',
+      '-o',
+      '/dev/null',
+      '-p',
+      String(target.process.pid),
+      '-e',
+      'trace=fdatasync,fsync',
+      '-e',
+      `inject=fdatasync,fsync:${injected}`,
+    ],
     { stdio: 'ignore' },
   );
   const gone = new Promise((resolve) => tracer.once('exit', resolve));
@@ -259,22 +275,24 @@ const KINDS = {
     await dismissGuest(cluster, note);
   },
   'full-disk': async (fault) => {
-    const { cluster, note, hold } = fault;
+    const { cluster, note } = fault;
     const small = cluster.nodes.filter(({ smallDisk }) => smallDisk);
     const leader = await leaderOr(fault);
     // half of the time the leader, where it has a small disk
     const target = leader.smallDisk && fault.node !== 0 ? leader : small[fault.node % small.length];
     note(`fill the disk of ${target.id}${target === leader ? ', the leader' : ''}`);
     target.mayEnd++;
+    target.diskFailed = true;
     const ballast = join(target.folder, 'ballast');
-    fill(ballast);
+    const { bavail, bsize } = statfsSync(target.folder);
+    // most of it at once, the rest as it comes
+    execFileSync('fallocate', ['-l', String(Math.max(1, bavail * bsize - 1_048_576)), ballast]);
     const end = performance.now() + fault.forMs;
     // what compaction gives back is taken, too
     while (performance.now() < end) {
       fill(ballast);
       await pause(20);
     }
-    await hold();
     rmSync(ballast, { force: true });
     after(target, 5_000);
   },

@@ -1,5 +1,10 @@
 /** What clients did and saw, and whether a store that loses nothing and never shows old data could have answered so. */
-import { checkLinearizable, printOffence, registerModel, subKeysModel } from '../../libs/testing/dist/linearizability/index.js';
+import {
+  checkLinearizable,
+  printOffence,
+  registerModel,
+  subKeysModel,
+} from '../../libs/testing/dist/linearizability/index.js';
 import { versionedModel } from './versioned-model.mjs';
 
 const MODELS = { register: registerModel, subKeys: subKeysModel, versioned: versionedModel };

@@ -74,8 +74,15 @@ function exchange(node, method, path, { token, body, headers, timeoutMs }) {
         });
       },
     );
-    const timer = setTimeout(() => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'TIMEOUT' })), timeoutMs);
-    sent.once('close', () => clearTimeout(timer));
+    const timer = setTimeout(
+      () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'TIMEOUT' })),
+      timeoutMs,
+    );
+    sent.once('close', () => {
+      clearTimeout(timer);
+      // whatever ended it has been told already, or nothing will be
+      reject(Object.assign(new Error('closed before the answer'), { code: 'CLOSED' }));
+    });
     sent.once('error', reject);
     sent.end(text);
   });

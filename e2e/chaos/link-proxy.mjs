@@ -118,7 +118,8 @@ export class Network {
   #accept(id, target, port, inner) {
     inner.on('error', () => {});
     const dialer = this.#dialer(inner.remotePort, port);
-    const refused = dialer === undefined || [this.#link(dialer, id), this.#link(id, dialer)].some(({ mode }) => mode === 'refuse');
+    const refused =
+      dialer === undefined || [this.#link(dialer, id), this.#link(id, dialer)].some(({ mode }) => mode === 'refuse');
     if (refused) return void inner.resetAndDestroy();
     const outer = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     const lanes = [];

@@ -68,9 +68,29 @@ async function recover(cluster, problems, note) {
   }
   try {
     if (cluster.guest.wantUp) await dismissGuest(cluster, note);
+    await restartFailedDisks(cluster, note);
     await cluster.ready();
     note('whole again');
   } catch (error) {
     problems.push(`the cluster did not recover: ${error.message}`);
+  }
+}
+
+/** What an operator does with a node whose disk works again and that does not: restarts it. */
+async function restartFailedDisks(cluster, note) {
+  const suspects = cluster.nodes.filter((node) => node.diskFailed);
+  for (const node of suspects) node.diskFailed = false;
+  if (
+    suspects.length === 0 ||
+    (await cluster.ready(15_000).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return;
+  for (const node of suspects) {
+    note(`restart ${node.id}`);
+    await cluster.kill(node, 'SIGTERM');
+    cluster.revive(node);
   }
 }

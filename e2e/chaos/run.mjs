@@ -15,7 +15,7 @@
  *   --stale-reads       clients read what may be stale, which has to be found: the run must fail
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -51,7 +51,8 @@ const scratch = mkdtempSync(join(tmpdir(), 'coffer-chaos-probe-'));
 const offers = whatTheMachineOffers(scratch);
 rmSync(scratch, { recursive: true });
 for (const [kind, { needs }] of Object.entries(FAULTS))
-  if (needs !== undefined && !offers.has(needs)) console.log(`left out: ${kind} (this machine does not let us use ${needs})`);
+  if (needs !== undefined && !offers.has(needs))
+    console.log(`skipped: ${kind} (this machine does not let us use ${needs})`);
 
 const failures = options.failures ?? join(tmpdir(), `coffer-chaos-failures-${firstSeed}`);
 const totals = { rounds: 0, failed: 0, operations: 0, undecided: 0, ok: 0, refused: 0, unknown: 0 };
