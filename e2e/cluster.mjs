@@ -129,7 +129,7 @@ export async function startDevServer({ token = 'root', flags = [], command = ser
   return { url, token, process: server, folder, stop };
 }
 
-/** Nodes with raft storage. Make it with `Cluster.start`. */
+/** Nodes with raft storage, or another one. Make it with `Cluster.start`. */
 export class Cluster {
   /** @type {{id: string, url: string, apiPort: number, clusterPort: number, folder: string, configFile: string, process?: ServerProcess}[]} */
   nodes = [];
@@ -147,9 +147,10 @@ export class Cluster {
    * @param {object} options
    * @param {number} options.nodes 1 to 3
    * @param {string[]} options.command another program with the same flags and configuration
+   * @param {(node) => string} options.storage storage blocks of the configuration, in the place of raft's
    * @param {(node) => number} options.advertise the cluster port that the node gives to its peers, for a proxy between
    */
-  static async start({ nodes = 3, command = serverCommand(), advertise, initialise = true } = {}) {
+  static async start({ nodes = 3, command = serverCommand(), advertise, storage, initialise = true } = {}) {
     const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'coffer-cluster-')), command);
     try {
       for (let number = 1; number <= nodes; number++) {
@@ -167,7 +168,7 @@ export class Cluster {
       }
       for (const node of cluster.nodes) {
         node.advertisedPort = advertise ? await advertise(node) : node.clusterPort;
-        writeFileSync(node.configFile, configOf(node, cluster.nodes));
+        writeFileSync(node.configFile, configOf(node, storage ? storage(node) : raftStorage(node, cluster.nodes)));
       }
       for (const node of cluster.nodes) await cluster.launch(node);
       if (initialise) await cluster.initialise();
@@ -283,7 +284,7 @@ export class Cluster {
   }
 }
 
-function configOf(node, nodes) {
+function raftStorage(node, nodes) {
   const joins = nodes
     .filter((other) => other !== node)
     .map((other) => `  retry_join {\n    leader_api_addr = "${other.url}"\n  }\n`)
@@ -292,7 +293,11 @@ function configOf(node, nodes) {
   path    = "${node.folder}"
   node_id = "${node.id}"
 ${joins}}
+`;
+}
 
+function configOf(node, storage) {
+  return `${storage}
 listener "tcp" {
   address         = "127.0.0.1:${node.apiPort}"
   cluster_address = "127.0.0.1:${node.clusterPort}"

@@ -9,11 +9,11 @@ import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
 import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
-import type { HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
+import type { HaNode, LeaderStatus, NodeOperations, RaftOperations } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
 import type { EngineType, Request } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
-import type { ClusterMember } from './cluster-member.ts';
+import type { ClusterPart } from './cluster-part.ts';
 import { describeInFlight } from './in-flight.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
@@ -26,8 +26,10 @@ import { BUILD_DATE, VERSION } from './version.ts';
 export interface NodeParts {
   readonly backend: Backend;
   readonly ha: HaCoordinator;
-  /** Taking part in a raft cluster; undefined for stores that need no such thing. */
-  readonly cluster?: ClusterMember;
+  /** Taking part in a cluster; undefined for stores that need no such thing. */
+  readonly cluster?: ClusterPart;
+  /** `sys/storage/raft`, where that is the storage. */
+  readonly raft?: RaftOperations;
   readonly plugins: PluginSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -88,7 +90,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#barrier = new AesGcmBarrier({ backend, ha, clock, random, log: log.named('barrier'), cacheBytesMax });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
     this.#systemEngine = systemEngine(
-      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.cluster, {
+      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.raft, {
         plugins: parts.plugins,
         random,
         rawStorageEndpoint: parts.rawStorageEndpoint,
@@ -100,7 +102,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     router.add(sealedSystemMount(this.#systemEngine));
     this.sealedRouter = router;
     this.#unsubscribe = ha.onChange((state) => this.#haChanged(state));
-    parts.cluster?.serveJoins(this.#seal);
+    parts.cluster?.serveJoins?.(this.#seal);
   }
 
   // ---- NodeStatus

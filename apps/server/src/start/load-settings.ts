@@ -6,6 +6,7 @@ import type { JoinTarget } from '@coffer/cluster';
 import type { ListenerOptions } from '@coffer/gateway';
 import { LOG_LEVELS } from '@coffer/kernel';
 import type { LogLevel } from '@coffer/kernel';
+import { remoteSettings } from './remote-storage.ts';
 import { splitAddress } from './server-flags.ts';
 import type { ServerFlags } from './server-flags.ts';
 import { BODY_BYTES_MAX, DEFAULT_CACHE_BYTES, DEFAULT_LEASE_TTL_SECONDS, REQUEST_DURATION_MS } from './settings.ts';
@@ -74,8 +75,9 @@ function notesOf(config: ServerConfig): readonly string[] {
   });
 }
 
-function storageOf({ storage }: ServerConfig, env: Environment): StorageSettings {
+function storageOf({ storage, haStorage }: ServerConfig, env: Environment): StorageSettings {
   if (storage.kind === 'inmem') return storage;
+  if (storage.kind !== 'raft') return remoteSettings(storage, haStorage, env);
   const path = fromEnvironment(env, 'RAFT_PATH') ?? storage.path;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return {
@@ -179,11 +181,19 @@ function sanitized(
     log_format: config.logFormat ?? '',
     raw_storage_endpoint: config.rawStorageEndpoint,
     storage: { type: config.storage.kind },
+    ...(config.haStorage ? { ha_storage: { type: config.haStorage.kind } } : {}),
     listeners: config.listeners.map(({ address, tls }) => ({
       type: 'tcp',
       config: { address, tls_disable: tls === undefined },
     })),
   };
+}
+
+function describeStorage(storage: StorageSettings): string {
+  if (storage.kind !== 'remote') return storage.kind === 'raft' ? 'raft (HA available)' : 'inmem';
+  const { data, lock } = storage;
+  if (!lock) return `${data.kind} (HA disabled)`;
+  return lock === data ? `${data.kind} (HA available)` : `${data.kind} (HA by ${lock.kind})`;
 }
 
 /** What the operator sees before the log begins. */
@@ -196,7 +206,7 @@ export function describeSettings(settings: ServerSettings): string {
       `tcp (addr: "${listener.host}:${String(listener.port)}", tls: "${listener.tls ? 'enabled' : 'disabled'}")`,
     ]),
     ['Log Level', settings.logLevel],
-    ['Storage', settings.storage.kind === 'raft' ? 'raft (HA available)' : 'inmem'],
+    ['Storage', describeStorage(settings.storage)],
     ['Version', `Coffer v${VERSION}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

@@ -6,6 +6,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { systemClock, systemRandom } from '@coffer/kernel';
 import type { Clock, Log, LogLevel, Random } from '@coffer/kernel';
 import { TlsTransport, openRaftNode } from '@coffer/cluster';
+import type { ForwardChannel } from '@coffer/cluster';
 import { Pipeline } from '@coffer/core-pipeline';
 import { Listener, RequestHandler } from '@coffer/gateway';
 import { PluginRegistry } from '@coffer/sdk-nest';
@@ -15,6 +16,7 @@ import { decodeMessage, encodeMessage } from 'raft-ts';
 import { AppModule } from '../app.module.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
+import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { pages } from '../pages/pages.ts';
@@ -35,7 +37,11 @@ export interface RunningServer {
 interface Store {
   readonly backend: Backend;
   readonly ha: HaCoordinator;
-  readonly cluster?: ClusterMember;
+  readonly cluster?: ClusterPart;
+  /** Where requests are forwarded, if there can be standbys. */
+  readonly forward?: ForwardChannel;
+  /** The same as `cluster`, of raft. */
+  readonly raft?: ClusterMember;
 }
 
 /** How long requests under way may take once the server closes, in milliseconds. */
@@ -75,11 +81,11 @@ export async function startServer(settings: ServerSettings, write: (line: string
   });
   const pipeline: Pipeline = new Pipeline({
     node,
-    forwarder: new ClusterForwarder(store.ha, store.cluster?.raft.forward, clock),
+    forwarder: new ClusterForwarder(store.ha, store.forward, clock),
     clock,
     log: log.named('core'),
   });
-  if (store.cluster) serveForwarded(store.cluster.raft.forward, pipeline, clock);
+  if (store.forward) serveForwarded(store.forward, pipeline, clock);
   // The one place where Express is seen: everything that is not the API.
   const express = app.getHttpAdapter().getInstance() as (message: IncomingMessage, response: ServerResponse) => void;
   const listeners = settings.listeners.map(({ listener, handler }) => {
@@ -98,10 +104,10 @@ export async function startServer(settings: ServerSettings, write: (line: string
   });
   for (const listener of listeners) await listener.open();
   for (const note of settings.notes) log.info(note);
-  store.cluster?.startJoining();
+  store.raft?.startJoining();
   return {
     node,
-    cluster: store.cluster,
+    cluster: store.raft,
     listeners,
     log,
     reload: async (level) => {
@@ -110,7 +116,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
       await node.reopenAuditFiles();
     },
     close: async () => {
-      store.cluster?.stopJoining();
+      store.raft?.stopJoining();
       await node.close();
       await Promise.all(listeners.map((listener) => listener.close(CLOSE_GRACE_MS)));
       await app.close();
@@ -125,6 +131,11 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
       backend: new InmemBackend(),
       ha: alwaysActive({ nodeId: 'inmem', apiAddress, clusterAddress }, clock.nowMs()),
     };
+  }
+  if (storage.kind === 'remote') {
+    const { openRemote } = await import('./remote-storage.ts');
+    const { backend, member, forward } = await openRemote(storage, settings, clock, random, log);
+    return { backend, ha: backend.ha, cluster: member, ...(forward ? { forward } : {}) };
   }
   const raftLog = log.named('storage').named('raft');
   const transport = new TlsTransport({
@@ -143,9 +154,6 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     transport,
   });
   await raft.open();
-  return {
-    backend: raft,
-    ha: raft,
-    cluster: new ClusterMember({ raft, retryJoin: storage.retryJoin, clock, random, log: raftLog }),
-  };
+  const member = new ClusterMember({ raft, retryJoin: storage.retryJoin, clock, random, log: raftLog });
+  return { backend: raft, ha: raft, cluster: member, raft: member, forward: raft.forward };
 }

@@ -2,10 +2,12 @@ import type { JoinTarget } from '@coffer/cluster';
 import type { ListenerOptions, HandlerOptions } from '@coffer/gateway';
 import type { LogLevel } from '@coffer/kernel';
 import type { LogFormat } from '../logging/line-log.ts';
+import type { RemoteSettings } from './remote-storage.ts';
 
 /** Where data is kept. */
 export type StorageSettings =
   | { readonly kind: 'inmem' }
+  | RemoteSettings
   | {
       readonly kind: 'raft';
       readonly path: string;

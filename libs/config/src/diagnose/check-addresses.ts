@@ -105,7 +105,7 @@ function checkReachable(
       ),
     ];
   const isLoopback = host === 'localhost' || host === '[::1]' || /^127\./.test(host);
-  if (!isLoopback || storage.kind === 'inmem' || storage.retryJoin.length === 0) return [];
+  if (!isLoopback || storage.kind !== 'raft' || storage.retryJoin.length === 0) return [];
   return [
     warn(
       name,

@@ -4,7 +4,6 @@ export type MemberKind = 'text' | 'bool' | 'int' | 'duration' | 'texts' | 'block
 /** Known at the top of a file, and doing nothing yet: told at the start. */
 export const TOP_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   seal: 'block',
-  ha_storage: 'block',
   telemetry: 'block',
   entropy: 'block',
   service_registration: 'block',
@@ -125,4 +124,11 @@ export const RAFT_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   raft_wal: 'bool',
   raft_log_verifier_enabled: 'bool',
   raft_log_verification_interval: 'duration',
+};
+
+/** The same of `storage "etcd"`: waiting for the lock has no end here, and only the API of etcd 3 is spoken. */
+export const ETCD_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
+  etcd_api: 'text',
+  sync: 'bool',
+  lock_timeout: 'duration',
 };

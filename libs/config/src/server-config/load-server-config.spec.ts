@@ -49,9 +49,13 @@ describe('the examples', () => {
   it('refuses the storage of the production example with its place, and loads all the rest', () => {
     const text = testdata('production.hcl');
     expect(complaint(() => parse(text))).toBe(
-      'f.hcl:5:1: storage "consul" is not available: expected storage "raft" or "inmem"',
+      'f.hcl:5:1: storage "consul" is not available: expected storage "raft", "postgresql", "etcd" or "inmem"',
     );
-    const config = parse(text.replace(/^storage "consul" \{[^}]*\}/m, 'storage "raft" { path = "/vault/data" }'));
+    const withRaft = text.replace(/^storage "consul" \{[^}]*\}/m, 'storage "raft" { path = "/vault/data" }');
+    expect(complaint(() => parse(withRaft))).toMatch(
+      /ha_storage "consul": expected ha_storage "postgresql" or "etcd"$/,
+    );
+    const config = parse(withRaft.replace(/^ha_storage "consul" \{[^}]*\}/m, ''));
     expect(config).toMatchObject({
       clusterName: 'vault-prod',
       clusterAddr: 'https://vault-1.vault.svc.cluster.local:8201',
@@ -75,7 +79,6 @@ describe('the examples', () => {
       ],
     });
     expect(config.notes.map(({ key, kind }) => `${kind} ${key}`)).toEqual([
-      'not-in-effect ha_storage',
       'not-in-effect seal',
       'not-in-effect disable_performance_standby',
       'not-in-effect license_path',
@@ -157,8 +160,14 @@ describe('the top of a file', () => {
 
   it.each([
     ['storage "raft" {}', '1:16: storage "raft": expected path, the folder of the data'],
-    ['storage "floppy" {}', '1:1: storage "floppy" is not known: expected storage "raft" or "inmem"'],
-    ['storage "file" { path = "/a" }', '1:1: storage "file" is not available: expected storage "raft" or "inmem"'],
+    [
+      'storage "floppy" {}',
+      '1:1: storage "floppy" is not known: expected storage "raft", "postgresql", "etcd" or "inmem"',
+    ],
+    [
+      'storage "file" { path = "/a" }',
+      '1:1: storage "file" is not available: expected storage "raft", "postgresql", "etcd" or "inmem"',
+    ],
   ])('refuses %j, saying why', (text, expected) => {
     expect(complaint(() => parse(`${text}\n${LISTENER}`))).toBe(`f.hcl:${expected}`);
   });

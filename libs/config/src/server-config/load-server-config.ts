@@ -9,7 +9,8 @@ import { optional, readListener } from './read-listener.ts';
 import { readStorage } from './read-storage.ts';
 import { BlockReader } from './reader.ts';
 import type { Block, ConfigNote } from './reader.ts';
-import type { ListenerConfig, ServerConfig, StorageConfig } from './server-config.ts';
+import { readHaStorage, refuseContradiction } from './read-remote-storage.ts';
+import type { HaStorageConfig, ListenerConfig, ServerConfig, StorageConfig } from './server-config.ts';
 
 /** A file and what it says. */
 interface ParsedFile {
@@ -71,6 +72,7 @@ function combine(files: readonly ParsedFile[]): ServerConfig {
   const notes: ConfigNote[] = [];
   const listeners: ListenerConfig[] = [];
   let storage: StorageConfig | undefined;
+  let haStorage: HaStorageConfig | undefined;
   let top: TopLevel = { ui: false, cacheDisabled: false, rawStorageEndpoint: false };
   for (const { name, body } of files) {
     const reader = new BlockReader(name, body);
@@ -78,6 +80,12 @@ function combine(files: readonly ParsedFile[]): ServerConfig {
     if (found) {
       const read = readStorage(name, found.type, found.body, found.at);
       storage = read.storage;
+      notes.push(...read.notes);
+    }
+    const elected = haStorageBlock(reader);
+    if (elected) {
+      const read = readHaStorage(name, elected);
+      haStorage = read.haStorage;
       notes.push(...read.notes);
     }
     for (const block of reader.typedBlocks('listener')) {
@@ -96,7 +104,14 @@ function combine(files: readonly ParsedFile[]): ServerConfig {
   if (!storage)
     throw new ConfigError(file, undefined, 'expected a storage block: storage "raft" { … } or storage "inmem" {}');
   if (listeners.length === 0) throw new ConfigError(file, undefined, 'expected a listener block: listener "tcp" { … }');
-  return { ...top, storage, listeners, notes };
+  if (haStorage) refuseContradiction(storage, haStorage);
+  return { ...top, storage, ...optional('haStorage', haStorage), listeners, notes };
+}
+
+function haStorageBlock(reader: BlockReader): Block | undefined {
+  const [first, second] = reader.typedBlocks(reader.has('ha_storage') ? 'ha_storage' : 'ha_backend');
+  if (second) throw reader.error(second.at, 'expected one ha_storage block only');
+  return first;
 }
 
 /** `backend` is the older name. Vault's container sets both: then the newer one counts. */

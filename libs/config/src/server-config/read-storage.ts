@@ -2,6 +2,7 @@ import { ConfigError } from '../hcl/ast.ts';
 import type { HclObject, Position } from '../hcl/ast.ts';
 import { RAFT_NOT_IN_EFFECT } from './known-members.ts';
 import { optional } from './read-listener.ts';
+import { readRemoteStorage } from './read-remote-storage.ts';
 import { BlockReader } from './reader.ts';
 import type { ConfigNote } from './reader.ts';
 import type { RetryJoinConfig, StorageConfig } from './server-config.ts';
@@ -16,7 +17,6 @@ const KNOWN_ELSEWHERE: ReadonlySet<string> = new Set([
   'consul',
   'couchdb',
   'dynamodb',
-  'etcd',
   'file',
   'foundationdb',
   'gcs',
@@ -24,7 +24,6 @@ const KNOWN_ELSEWHERE: ReadonlySet<string> = new Set([
   'mssql',
   'mysql',
   'oci',
-  'postgresql',
   's3',
   'spanner',
   'swift',
@@ -40,9 +39,14 @@ export function readStorage(
 ): { readonly storage: StorageConfig; readonly notes: readonly ConfigNote[] } {
   const reader = new BlockReader(file, body);
   if (type === 'inmem') return { storage: { kind: 'inmem' }, notes: reader.rest() };
+  if (type === 'postgresql' || type === 'etcd') return readRemoteStorage(file, type, body, at, 'storage');
   if (type !== 'raft') {
     const what = KNOWN_ELSEWHERE.has(type) ? 'is not available' : 'is not known';
-    throw new ConfigError(file, at, `storage "${type}" ${what}: expected storage "raft" or "inmem"`);
+    throw new ConfigError(
+      file,
+      at,
+      `storage "${type}" ${what}: expected storage "raft", "postgresql", "etcd" or "inmem"`,
+    );
   }
   const path = reader.text('path');
   if (path === undefined || path === '')

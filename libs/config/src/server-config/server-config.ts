@@ -1,3 +1,4 @@
+import type { Position } from '../hcl/ast.ts';
 import type { ConfigNote } from './reader.ts';
 
 /** Certificates and rules of TLS; files are named, not read. */
@@ -49,8 +50,52 @@ export interface RetryJoinConfig {
   readonly tlsServername?: string;
 }
 
+/** Where a setting stands, for complaints about what is only seen later. */
+export interface ConfigPlace {
+  readonly file: string;
+  readonly position: Position;
+}
+
+/** A PostgreSQL database; see docs/configuration.md for the meaning of each. */
+export interface PostgresqlConfig {
+  readonly kind: 'postgresql';
+  readonly at: ConfigPlace;
+  /** Secret: it may hold a password. May come from the environment. */
+  readonly connectionUrl?: string;
+  readonly table: string;
+  readonly haTable: string;
+  readonly haEnabled: boolean;
+  readonly maxParallel: number;
+  readonly maxIdleConnections: number;
+  readonly maxConnectRetries: number;
+  readonly skipCreateTable: boolean;
+}
+
+/** An etcd cluster. */
+export interface EtcdConfig {
+  readonly kind: 'etcd';
+  readonly at: ConfigPlace;
+  /** Client URLs; may come from the environment. */
+  readonly addresses?: readonly string[];
+  /** What all keys begin with; ends with `/`. */
+  readonly path: string;
+  readonly haEnabled: boolean;
+  readonly username?: string;
+  /** Secret. */
+  readonly password?: string;
+  readonly tlsCaFile?: string;
+  readonly tlsCertFile?: string;
+  readonly tlsKeyFile?: string;
+  readonly requestTimeoutSeconds: number;
+}
+
+/** `ha_storage`: where the active node is elected, beside a storage that cannot do it itself. */
+export type HaStorageConfig = PostgresqlConfig | EtcdConfig;
+
 export type StorageConfig =
   | { readonly kind: 'inmem' }
+  | PostgresqlConfig
+  | EtcdConfig
   | {
       readonly kind: 'raft';
       readonly path: string;
@@ -66,6 +111,7 @@ export type StorageConfig =
 /** A server's configuration, all files added up. Durations in seconds. */
 export interface ServerConfig {
   readonly storage: StorageConfig;
+  readonly haStorage?: HaStorageConfig;
   readonly listeners: readonly ListenerConfig[];
   readonly apiAddr?: string;
   readonly clusterAddr?: string;

@@ -1,0 +1,19 @@
+import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
+import type { PeerInfo } from '@coffer/cluster';
+
+/** How a node takes part in its cluster, whatever the storage; called in the order of the node's life. */
+export interface ClusterPart {
+  /** Lets others join by this node's seal, where joining is a thing. */
+  serveJoins?(seal: ShamirSealManager): void;
+  /** Begins a new cluster: this node is active when it resolves. */
+  bootstrap(clusterId: string): Promise<void>;
+  /** The authority of a new cluster, on its first node. */
+  createTls(barrier: AesGcmBarrier): Promise<void>;
+  /** After unsealing. */
+  connect(barrier: AesGcmBarrier): Promise<void>;
+  /** Before sealing: hands over. */
+  disconnect(): Promise<void>;
+  /** The other members, as far as known. */
+  standbys(): readonly PeerInfo[];
+  indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number };
+}

@@ -1,0 +1,138 @@
+import { hostname } from 'node:os';
+import { ConfigError } from '@coffer/config';
+import type { EtcdConfig, HaStorageConfig, PostgresqlConfig } from '@coffer/config';
+import { ForwardPort, isNodeId } from '@coffer/cluster';
+import type { ForwardChannel } from '@coffer/cluster';
+import type { Clock, Log, Random } from '@coffer/kernel';
+import { StorageError } from '@coffer/storage';
+import { RemoteBackend, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
+import type { LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
+import { RemoteMember } from '../node/remote-member.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A database, and what elects the active node. */
+export interface RemoteSettings {
+  readonly kind: 'remote';
+  readonly data: DatabaseSettings;
+  /** Undefined: this node is the only one. */
+  readonly lock: DatabaseSettings | undefined;
+}
+
+export type DatabaseSettings = { readonly kind: 'postgresql'; readonly settings: PostgresqlSettings };
+
+/** @throws ConfigError for what neither the file nor the environment says */
+export function remoteSettings(
+  storage: PostgresqlConfig | EtcdConfig,
+  haStorage: HaStorageConfig | undefined,
+  env: Environment,
+): RemoteSettings {
+  const data = databaseSettings(storage, env);
+  if (haStorage) return { kind: 'remote', data, lock: databaseSettings(haStorage, env) };
+  return { kind: 'remote', data, lock: storage.haEnabled ? data : undefined };
+}
+
+function databaseSettings(config: PostgresqlConfig | EtcdConfig, env: Environment): DatabaseSettings {
+  if (config.kind === 'etcd')
+    throw new ConfigError(config.at.file, config.at.position, 'storage "etcd" is not available');
+  const connectionUrl = env['COFFER_PG_CONNECTION_URL'] || env['VAULT_PG_CONNECTION_URL'] || config.connectionUrl;
+  if (connectionUrl === undefined)
+    throw new ConfigError(
+      config.at.file,
+      config.at.position,
+      'storage "postgresql": expected connection_url, or COFFER_PG_CONNECTION_URL in the environment',
+    );
+  return {
+    kind: 'postgresql',
+    settings: {
+      connectionUrl,
+      table: config.table,
+      lockTable: config.haTable,
+      parallelMax: config.maxParallel,
+      idleMax: config.maxIdleConnections,
+      connectRetries: config.maxConnectRetries,
+      createsTables: !config.skipCreateTable,
+    },
+  };
+}
+
+/** What a server is started with. */
+export interface RemotePlace {
+  readonly apiAddress: string;
+  readonly clusterAddress: string;
+  readonly clusterListenAddress: string;
+}
+
+/** An open store in a database, not yet taking part in the election. */
+export interface OpenRemote {
+  readonly backend: RemoteBackend;
+  readonly member: RemoteMember;
+  readonly forward: ForwardChannel | undefined;
+}
+
+/** @throws StorageError where the database cannot be used */
+export async function openRemote(
+  { data, lock }: RemoteSettings,
+  place: RemotePlace,
+  clock: Clock,
+  random: Random,
+  log: Log,
+): Promise<OpenRemote> {
+  const storageLog = log.named('storage').named(data.kind);
+  const { apiAddress, clusterAddress } = place;
+  const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
+  const backend = new RemoteBackend({
+    store: storeOf(data, clock, storageLog),
+    lock: lock && lockOf(lock, clock, storageLog),
+    self,
+    clock,
+    random,
+    log: storageLog,
+  });
+  try {
+    await backend.open();
+    await refuseMigrating(backend);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+  const port =
+    lock &&
+    new ForwardPort({
+      self,
+      listenAddress: place.clusterListenAddress,
+      clock,
+      random,
+      log: storageLog.named('transport'),
+    });
+  const member = new RemoteMember({ backend, port, clock, random, log: storageLog });
+  return { backend, member, forward: port?.forward };
+}
+
+/** Nodes keep nothing, so they are named anew with each start: after the machine, for people. */
+function nodeIdOf(random: Random): string {
+  const machine = hostname()
+    .replace(/[^A-Za-z0-9_-]/g, '-')
+    .slice(0, 64);
+  const name = `${machine}-${Buffer.from(random.bytes(4)).toString('hex')}`;
+  return isNodeId(name) ? name : `node-${Buffer.from(random.bytes(4)).toString('hex')}`;
+}
+
+function storeOf({ settings }: DatabaseSettings, clock: Clock, log: Log): RemoteStore {
+  return postgresqlStore(settings, clock, log);
+}
+
+function lockOf({ settings }: DatabaseSettings, clock: Clock, log: Log): LockStore {
+  return postgresqlLock(settings, clock, log);
+}
+
+/** Set while data moves: a server that wrote meanwhile would be lost with what it wrote. */
+export const MIGRATION_KEY = 'core/migration';
+
+async function refuseMigrating(backend: RemoteBackend): Promise<void> {
+  if ((await backend.get(MIGRATION_KEY)) === undefined) return;
+  throw new StorageError(
+    'conflict',
+    'the storage is being migrated (coffer operator migrate): finish that, or give it up by "coffer operator migrate -reset"',
+  );
+}
