@@ -1,3 +1,4 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { AssertionFailure, systemClock, systemRandom } from '@coffer/kernel';
 import { devCertificate } from './dev/dev-tls.ts';
 import { devBanner, devSettings, prepareDevServer } from './dev/dev-mode.ts';
@@ -68,8 +69,31 @@ async function startConfigured(flags: ServerFlags): Promise<RunningServer | unde
   }
   say(describeSettings(settings));
   const server = await startServer(settings, logLine);
+  const { pidFile } = settings;
+  if (pidFile === undefined) return started(server);
+  await writePidFile(pidFile, server);
+  return started({
+    ...server,
+    close: async () => {
+      await server.close();
+      await rm(pidFile, { force: true });
+    },
+  });
+}
+
+function started(server: RunningServer): RunningServer {
   say('==> Coffer server started! Log data will stream in below:\n');
   return server;
+}
+
+/** `pid_file`: for supervisors that send signals by it. A server that cannot write it does not run. */
+async function writePidFile(path: string, server: RunningServer): Promise<void> {
+  try {
+    await writeFile(path, `${String(process.pid)}\n`, { mode: 0o644 });
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 /** SIGINT and SIGTERM end the server gracefully, a second one at once; SIGHUP reloads. */

@@ -27,6 +27,8 @@ export interface HandlerOptions {
   readonly forwardedFor?: ForwardedForRules;
   /** Sent with every answer. */
   readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** Endpoints without a token that this listener opens. */
+  readonly opens?: NonNullable<Connection['opens']>;
 }
 
 export interface HandlerDeps {
@@ -178,7 +180,12 @@ export class RequestHandler {
       this.#options.forwardedFor,
     );
     if ('refuse' in decision) throw badRequest(decision.refuse);
-    const remote = { remoteAddress: decision.address, remotePort: socket.remotePort ?? 0 };
+    const { opens } = this.#options;
+    const remote = {
+      remoteAddress: decision.address,
+      remotePort: socket.remotePort ?? 0,
+      ...(opens === undefined ? undefined : { opens }),
+    };
     return 'encrypted' in socket ? { ...remote, clientCertificates: certificatesOf(socket as TLSSocket) } : remote;
   }
 

@@ -44,19 +44,23 @@ export function definePath<E, const F extends Fields>(pattern: string, spec: Pat
   });
 }
 
+/** All of them: the compiler refuses a trait that is missing here. */
+const TRAITS: Readonly<Record<keyof PathTraits, true>> = {
+  unauthenticated: true,
+  openedBy: true,
+  sudo: true,
+  whileSealed: true,
+  login: true,
+  rawBody: true,
+  neverWrapped: true,
+  spendsNoUse: true,
+  arbitraryFields: true,
+  auditPublicFields: true,
+  hidden: true,
+  rootNamespaceOnly: true,
+};
+
 function pickTraits(spec: PathTraits): PathTraits {
-  const names: readonly (keyof PathTraits)[] = [
-    'unauthenticated',
-    'sudo',
-    'whileSealed',
-    'login',
-    'rawBody',
-    'neverWrapped',
-    'spendsNoUse',
-    'arbitraryFields',
-    'auditPublicFields',
-    'hidden',
-    'rootNamespaceOnly',
-  ];
+  const names = Object.keys(TRAITS) as (keyof PathTraits)[];
   return Object.fromEntries(names.flatMap((name) => (spec[name] === undefined ? [] : [[name, spec[name]]])));
 }

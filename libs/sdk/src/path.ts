@@ -1,7 +1,7 @@
 import type { MaybePromise } from '@coffer/kernel';
 import type { RequestContext } from './context.ts';
 import type { Fields, FieldValues } from './field.ts';
-import type { Operation } from './request.ts';
+import type { ListenerOpening, Operation } from './request.ts';
 import type { Response } from './response.ts';
 
 export type Handler<E, F extends Fields> = (
@@ -29,6 +29,8 @@ export interface OperationDeclaration<E, F extends Fields> {
 export interface PathTraits {
   /** No token is looked for. */
   readonly unauthenticated?: boolean;
+  /** Served only by listeners whose settings open it; others answer 405. */
+  readonly openedBy?: ListenerOpening;
   /** The policy must grant `sudo` besides. `true`: for all operations. */
   readonly sudo?: boolean | readonly Operation[];
   /** Served while the node is sealed or not initialised. */

@@ -15,6 +15,12 @@ export interface NamespaceRef {
 
 export const ROOT_NAMESPACE: NamespaceRef = { id: 'root', path: '' };
 
+/**
+ * Endpoints that ask for no token, where knowing enough shares of the unseal key is the proof: closed unless a listener opens
+ * them, since whoever reaches the API could otherwise disturb an attempt.
+ */
+export type ListenerOpening = 'unauthenticated-rekey' | 'unauthenticated-generate-root';
+
 /** Where a request came from. */
 export interface Connection {
   /** The client's address, after trusted proxies were looked through; no port. */
@@ -22,6 +28,8 @@ export interface Connection {
   readonly remotePort: number;
   /** Of a TLS connection, the client's certificates in DER, its own first; empty if it sent none. */
   readonly clientCertificates?: readonly Uint8Array[];
+  /** What the listener that took the request opens beyond the usual; nothing if left out. */
+  readonly opens?: readonly ListenerOpening[];
 }
 
 /** Header names are in lower case. The client's token is never among them. */

@@ -57,6 +57,7 @@ export function devSettings(options: DevOptions): ServerSettings {
       listeners: [{ type: 'tcp', config: { address: `${host}:${String(port)}` } }],
     },
     notes: [],
+    cautions: [],
   };
 }
 

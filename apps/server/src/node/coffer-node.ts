@@ -94,7 +94,6 @@ export class CofferNode implements NodeOperations, NodeStatus {
         plugins: parts.plugins,
         random,
         rawStorageEndpoint: parts.rawStorageEndpoint,
-        unauthenticatedKeyEndpoints: false,
       }),
       { barrier: () => this.#barrier, version: VERSION, buildDate: BUILD_DATE },
     ) as EngineType;

@@ -36,8 +36,6 @@ export interface SystemParts {
   readonly random: Random;
   /** Whether `sys/raw` is served. */
   readonly rawStorageEndpoint: boolean;
-  /** Whether `sys/rekey` and `sys/generate-root` are served, without asking for a token. */
-  readonly unauthenticatedKeyEndpoints: boolean;
 }
 
 /**
@@ -91,10 +89,9 @@ export function systemPaths(
 }
 
 function partPaths(node: NodeOperations, parts: SystemParts): readonly PathDeclaration<unknown>[] {
-  const { unauthenticatedKeyEndpoints: unauthenticatedEndpoints } = parts;
   return [
-    ...rekeyPaths({ rekey: () => node.rekey(), unauthenticatedEndpoints }),
-    ...generateRootPaths({ generateRoot: () => node.generateRoot(), unauthenticatedEndpoints }),
+    ...rekeyPaths({ rekey: () => node.rekey() }),
+    ...generateRootPaths({ generateRoot: () => node.generateRoot() }),
     ...pluginCatalogPaths({ plugins: parts.plugins, version: node.version }),
     ...toolsPaths(parts.random),
     ...(parts.rawStorageEndpoint ? rawPaths : []),

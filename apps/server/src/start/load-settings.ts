@@ -58,6 +58,8 @@ export function loadSettings(flags: ServerFlags, env: Environment = process.env)
     ui: config.ui,
     sanitized: sanitized(config, apiAddress, clusterAddress),
     notes: notesOf(config),
+    cautions: cautionsOf(config),
+    ...(config.pidFile === undefined ? {} : { pidFile: config.pidFile }),
   };
 }
 
@@ -73,6 +75,16 @@ function notesOf(config: ServerConfig): readonly string[] {
       ? `${where}: unknown configuration key "${key}" was ignored`
       : `${where}: "${key}" is read but not in effect yet`;
   });
+}
+
+/** What an operator must not overlook. */
+function cautionsOf(config: ServerConfig): readonly string[] {
+  return config.notes
+    .filter(({ key, kind }) => key === 'seal' && kind === 'not-in-effect')
+    .map(
+      ({ file, position }) =>
+        `${file}:${String(position.line)}:${String(position.column)}: "seal" is not in effect: this node is guarded by Shamir's key shares and wants them after each start`,
+    );
 }
 
 function storageOf({ storage, haStorage }: ServerConfig, env: Environment): StorageSettings {
@@ -155,6 +167,7 @@ function listenerOf(listener: ListenerConfig, config: ServerConfig): ListenerSet
       bodyBytesMax: bytesMax <= 0 ? Number.POSITIVE_INFINITY : bytesMax,
       requestDurationMsMax: durationSeconds ? durationSeconds * 1000 : REQUEST_DURATION_MS,
       ...(listener.forwardedFor ? { forwardedFor: listener.forwardedFor } : {}),
+      ...(listener.opens ? { opens: listener.opens } : {}),
       ...(listener.responseHeaders ? { responseHeaders: listener.responseHeaders } : {}),
       ...(listener.jsonDepthMax === undefined
         ? {}

@@ -104,6 +104,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
   });
   for (const listener of listeners) await listener.open();
   for (const note of settings.notes) log.info(note);
+  for (const caution of settings.cautions) log.warn(caution);
   store.raft?.startJoining();
   return {
     node,

@@ -45,6 +45,10 @@ export interface ServerSettings {
   readonly sanitized: Readonly<Record<string, unknown>>;
   /** Written to the log at the start. */
   readonly notes: readonly string[];
+  /** The same, as warnings. */
+  readonly cautions: readonly string[];
+  /** Where the process writes its number while it runs. */
+  readonly pidFile?: string;
 }
 
 /** Vault's 768 hours. */

@@ -80,8 +80,6 @@ export const LISTENER_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   max_json_array_element_count: 'int',
   disable_replication_status_endpoints: 'bool',
   disable_request_limiter: 'bool',
-  disable_unauthed_rekey_endpoints: 'bool',
-  disable_unauthed_generate_root_endpoints: 'bool',
   require_request_header: 'bool',
   enable_quit: 'bool',
   metrics_only: 'bool',

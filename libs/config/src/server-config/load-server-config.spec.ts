@@ -263,6 +263,16 @@ describe('listener "tcp"', () => {
     });
   });
 
+  it('opens endpoints without a token only where it says so in so many words', () => {
+    expect(listener('').opens).toBeUndefined();
+    expect(listener('disable_unauthed_rekey_endpoints = true').opens).toBeUndefined();
+    expect(listener('disable_unauthed_rekey_endpoints = false').opens).toEqual(['unauthenticated-rekey']);
+    expect(listener('disable_unauthed_generate_root_endpoints = "false"').opens).toEqual([
+      'unauthenticated-generate-root',
+    ]);
+    expect(complaint(() => listener('disable_unauthed_rekey_endpoints = "no"'))).toContain('expected true or false');
+  });
+
   it('reads trusted proxies, and refuses what is neither an address nor a block of them', () => {
     expect(listener('x_forwarded_for_authorized_addrs = "10.0.0.0/8, ::1"').forwardedFor).toEqual({
       authorizedCidrs: ['10.0.0.0/8', '::1'],

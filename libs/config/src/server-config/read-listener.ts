@@ -38,6 +38,7 @@ export function readListener(
     ...optional('responseHeaders', headers.all),
     ...optional('readHeaderTimeoutSeconds', reader.duration('http_read_header_timeout')),
     ...optional('idleTimeoutSeconds', reader.duration('http_idle_timeout')),
+    ...optional('opens', readOpens(reader)),
   };
   if (disabled) for (const name of TLS_NAMES) reader.has(name);
   return { listener, notes: [...reader.notInEffect(LISTENER_NOT_IN_EFFECT), ...headers.notes, ...reader.rest()] };
@@ -51,6 +52,13 @@ function readAddress(reader: BlockReader, name: string): string | undefined {
   if (port === undefined || Number(port) > 65_535)
     throw reader.error(reader.position(name), `${name}: expected host:port, such as "0.0.0.0:8200" or "[::]:8200"`);
   return address;
+}
+
+function readOpens(reader: BlockReader): ListenerConfig['opens'] {
+  const opens: NonNullable<ListenerConfig['opens']>[number][] = [];
+  if (reader.bool('disable_unauthed_rekey_endpoints') === false) opens.push('unauthenticated-rekey');
+  if (reader.bool('disable_unauthed_generate_root_endpoints') === false) opens.push('unauthenticated-generate-root');
+  return opens.length > 0 ? opens : undefined;
 }
 
 const TLS_NAMES = [

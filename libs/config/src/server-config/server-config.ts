@@ -36,6 +36,8 @@ export interface ListenerConfig {
   readonly responseHeaders?: Readonly<Record<string, string>>;
   readonly readHeaderTimeoutSeconds?: number;
   readonly idleTimeoutSeconds?: number;
+  /** `disable_unauthed_…_endpoints = false`: what this listener serves without a token beyond the usual. */
+  readonly opens?: readonly ('unauthenticated-rekey' | 'unauthenticated-generate-root')[];
 }
 
 /** A node to join through; files are named, not read. */

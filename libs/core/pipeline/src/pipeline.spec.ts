@@ -73,6 +73,13 @@ function world() {
     whileSealed: true,
     read: { summary: 'Health', runs: 'local', handler: run },
   });
+  const opened = definePath('opened', {
+    fields: {},
+    help: { synopsis: 'Only some listeners serve it.' },
+    unauthenticated: true,
+    openedBy: 'unauthenticated-rekey',
+    read: { summary: 'Read', handler: run },
+  });
   const mountOf = (path: string, type: string, paths: readonly PathDeclaration<unknown>[]): LiveMount => {
     const engine: EngineType = {
       help: { synopsis: type, description: type },
@@ -99,7 +106,7 @@ function world() {
     };
   };
   const router = new MountRouter();
-  router.add(mountOf('kv/', 'kv', [item, root, login]));
+  router.add(mountOf('kv/', 'kv', [item, root, login, opened]));
   const sys = mountOf('sys/', 'system', [health]);
   router.add(sys);
   const sealedRouter = new MountRouter();
@@ -253,6 +260,16 @@ const PERMISSION_DENIED = ['1 error occurred:\n\t* permission denied\n\n'];
 const errorsOf = (text: string): unknown => (JSON.parse(text) as { errors: unknown }).errors;
 
 describe('Pipeline', () => {
+  it('serves what a listener has to open only where one did', async () => {
+    const { ask, request, order } = world();
+    const through = (...opens: NonNullable<Request['connection']['opens']>) =>
+      ask({ path: 'kv/opened', connection: { ...request().connection, opens } });
+    for (const answer of [await ask({ path: 'kv/opened' }), await through('unauthenticated-generate-root')])
+      expect([answer.status, errorsOf(answer.text)]).toEqual([405, ['unsupported operation']]);
+    expect(order).not.toContain('handler');
+    expect(await through('unauthenticated-generate-root', 'unauthenticated-rekey')).toMatchObject({ status: 200 });
+  });
+
   it('goes through its stages in their order', async () => {
     const { ask, order } = world();
     expect(await ask()).toMatchObject({ status: 200 });

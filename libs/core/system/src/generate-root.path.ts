@@ -1,16 +1,13 @@
 import { badRequest, definePath, field } from '@coffer/sdk';
-import type { PathDeclaration, Response } from '@coffer/sdk';
+import type { PathDeclaration, PathTraits, Response } from '@coffer/sdk';
 import type { Secret } from '@coffer/kernel';
 import { decodeToken } from './generate-root.ts';
 import type { GenerateRoot, GenerateRootStatus } from './generate-root.ts';
 import { failedWith } from './one-error.ts';
-import { refusedPath } from './rekey.path.ts';
 import { decodeShare } from './seal.path.ts';
 
 export interface GenerateRootPathDeps {
   readonly generateRoot: () => GenerateRoot;
-  /** As with `RekeyPathDeps`: whether the older `sys/generate-root/…`, which asks for no token, is served. */
-  readonly unauthenticatedEndpoints: boolean;
 }
 
 function statusData(status: GenerateRootStatus): Record<string, unknown> {
@@ -104,19 +101,20 @@ function updatePath(
   });
 }
 
-/** `sys/generate-root-token/…` (a token with `sudo`), `sys/decode-token`, and `sys/generate-root/…` where it is turned on. */
+/** `sys/generate-root-token/…` (a token with `sudo`), `sys/decode-token`, and `sys/generate-root/…` where a listener opens it. */
 export function generateRootPaths(deps: GenerateRootPathDeps): readonly PathDeclaration<unknown>[] {
   const sudo = { sudo: true } as const;
-  const old = { unauthenticated: true, neverWrapped: true } as const;
+  const old = {
+    unauthenticated: true,
+    openedBy: 'unauthenticated-generate-root',
+    hidden: true,
+    neverWrapped: true,
+  } as const satisfies PathTraits;
   return [
     attemptPath('generate-root-token/attempt', deps, sudo, {}),
     updatePath('generate-root-token/update', deps, sudo, {}),
-    ...(deps.unauthenticatedEndpoints
-      ? [
-          attemptPath('generate-root/attempt', deps, old, { bare: true }),
-          updatePath('generate-root/update', deps, old, { bare: true }),
-        ]
-      : [refusedPath('generate-root/attempt'), refusedPath('generate-root/update')]),
+    attemptPath('generate-root/attempt', deps, old, { bare: true }),
+    updatePath('generate-root/update', deps, old, { bare: true }),
     definePath('decode-token', {
       fields: {
         encoded_token: field.string('The hidden token.', { secret: true }),

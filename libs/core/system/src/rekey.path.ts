@@ -1,15 +1,10 @@
-import { RequestError, badRequest, definePath, field } from '@coffer/sdk';
-import type { PathDeclaration, Response, StorageView } from '@coffer/sdk';
+import { badRequest, definePath, field } from '@coffer/sdk';
+import type { PathDeclaration, PathTraits, Response, StorageView } from '@coffer/sdk';
 import { decodeShare } from './seal.path.ts';
 import type { Rekey, RekeyResult, RekeyStatus } from './rekey.ts';
 
 export interface RekeyPathDeps {
   readonly rekey: () => Rekey;
-  /**
-   * Whether the older `sys/rekey/…` is served, which asks for no token (the shares are the proof). Off by default: whoever
-   * reaches the API could otherwise disturb an attempt.
-   */
-  readonly unauthenticatedEndpoints: boolean;
 }
 
 /** Below the system mount: the shares that PGP keys were given, as they were handed out. */
@@ -195,41 +190,28 @@ function backupPath(pattern: string, traits: object): PathDeclaration<unknown> {
 }
 
 /** A seal whose shares unseal has no recovery keys: these paths say so. */
-function recoveryPath(pattern: string): PathDeclaration<unknown> {
+function recoveryPath(pattern: string, traits: object): PathDeclaration<unknown> {
   const refuse = (): never => {
     throw badRequest('recovery keys not supported');
   };
   return definePath(pattern, {
     fields: { ...initFields, ...shareFields },
     help: { synopsis: 'Recovery keys, of seals that unseal by themselves.' },
-    sudo: true,
+    ...traits,
     read: { summary: 'How far the change is', runs: 'active', handler: refuse },
     update: { summary: 'Go on with the change', handler: refuse },
     delete: { summary: 'Cancel the change', handler: refuse },
   });
 }
 
-/** Where the older endpoints are turned off, they answer as Vault does. */
-function refusedPath(pattern: string): PathDeclaration<unknown> {
-  const refuse = (): never => {
-    throw new RequestError('unsupported-operation');
-  };
-  return definePath(pattern, {
-    fields: {},
-    help: { synopsis: 'An older endpoint without authentication, which is turned off.' },
-    unauthenticated: true,
-    hidden: true,
-    neverWrapped: true,
-    arbitraryFields: true,
-    read: { summary: 'Turned off', runs: 'local', handler: refuse },
-    update: { summary: 'Turned off', runs: 'local', handler: refuse },
-    delete: { summary: 'Turned off', runs: 'local', handler: refuse },
-  });
-}
+const OLD_TRAITS = {
+  unauthenticated: true,
+  openedBy: 'unauthenticated-rekey',
+  hidden: true,
+  neverWrapped: true,
+} as const satisfies PathTraits;
 
-const OLD_TRAITS = { unauthenticated: true, neverWrapped: true } as const;
-
-/** `sys/rotate/root/…` (a token with `sudo`), `sys/rotate/recovery/…`, and `sys/rekey/…` where it is turned on. */
+/** `sys/rotate/root/…` (a token with `sudo`), `sys/rotate/recovery/…`, and `sys/rekey/…` where a listener opens it. */
 export function rekeyPaths(deps: RekeyPathDeps): readonly PathDeclaration<unknown>[] {
   const sudo = { sudo: true } as const;
   const old = { bare: true } as const;
@@ -238,17 +220,11 @@ export function rekeyPaths(deps: RekeyPathDeps): readonly PathDeclaration<unknow
     updatePath('rotate/root/update', deps, sudo, {}),
     verifyPath('rotate/root/verify', deps, sudo, {}),
     backupPath('rotate/root/backup', sudo),
-    ...['init', 'update', 'verify', 'backup'].map((step) => recoveryPath(`rotate/recovery/${step}`)),
-    ...(deps.unauthenticatedEndpoints
-      ? [
-          initPath('rekey/init', deps, OLD_TRAITS, old),
-          updatePath('rekey/update', deps, OLD_TRAITS, old),
-          verifyPath('rekey/verify', deps, OLD_TRAITS, old),
-        ]
-      : ['rekey/init', 'rekey/update', 'rekey/verify'].map(refusedPath)),
+    ...['init', 'update', 'verify', 'backup'].map((step) => recoveryPath(`rotate/recovery/${step}`, sudo)),
+    initPath('rekey/init', deps, OLD_TRAITS, old),
+    updatePath('rekey/update', deps, OLD_TRAITS, old),
+    verifyPath('rekey/verify', deps, OLD_TRAITS, old),
     backupPath('rekey/backup', sudo),
-    ...['init', 'update', 'verify'].map((step) => refusedPath(`rekey-recovery-key/${step}`)),
+    ...['init', 'update', 'verify'].map((step) => recoveryPath(`rekey-recovery-key/${step}`, OLD_TRAITS)),
   ];
 }
-
-export { refusedPath };

@@ -57,7 +57,7 @@ class FakeSeal {
 
 type Data = Record<string, unknown>;
 
-function world(unauthenticatedEndpoints = false) {
+function world() {
   const seal = new FakeSeal();
   const rekey = new Rekey(seal, systemRandom);
   const created: string[] = [];
@@ -74,11 +74,8 @@ function world(unauthenticatedEndpoints = false) {
       return Promise.resolve();
     },
   });
-  const paths = [
-    ...rekeyPaths({ rekey: () => rekey, unauthenticatedEndpoints }),
-    ...generateRootPaths({ generateRoot: () => generateRoot, unauthenticatedEndpoints }),
-  ];
-  return { seal, created, revoked, ...caller(paths) };
+  const paths = [...rekeyPaths({ rekey: () => rekey }), ...generateRootPaths({ generateRoot: () => generateRoot })];
+  return { seal, created, revoked, paths, ...caller(paths) };
 }
 
 /** A public key that signs but cannot encrypt. */
@@ -212,21 +209,26 @@ describe('sys/rotate/root', () => {
 });
 
 describe('sys/rekey and sys/generate-root', () => {
-  it('are refused unless turned on', async () => {
-    const off = world(false);
-    for (const path of [
-      'rekey/init',
-      'rekey/update',
-      'rekey/verify',
-      'generate-root/attempt',
-      'generate-root/update',
-    ]) {
-      expect(await outcome(off.call('read', path))).toEqual([405, 'unsupported operation']);
-      expect(await outcome(off.call('update', path))).toEqual([405, 'unsupported operation']);
-    }
-    const on = world(true);
-    expect((await on.call('read', 'rekey/init'))?.bare).toBe(true);
-    expect(await outcome(on.call('read', 'generate-root/attempt'))).toMatchObject({ started: false, otp_length: 26 });
+  it('ask for no token, where a listener opens them', async () => {
+    const { call, paths } = world();
+    expect((await call('read', 'rekey/init'))?.bare).toBe(true);
+    expect(await outcome(call('read', 'generate-root/attempt'))).toMatchObject({ started: false, otp_length: 26 });
+    const opened = paths.filter(({ openedBy }) => openedBy !== undefined);
+    expect(opened.map(({ pattern, openedBy }) => `${pattern}: ${String(openedBy)}`)).toEqual([
+      'rekey/init: unauthenticated-rekey',
+      'rekey/update: unauthenticated-rekey',
+      'rekey/verify: unauthenticated-rekey',
+      'rekey-recovery-key/init: unauthenticated-rekey',
+      'rekey-recovery-key/update: unauthenticated-rekey',
+      'rekey-recovery-key/verify: unauthenticated-rekey',
+      'generate-root/attempt: unauthenticated-generate-root',
+      'generate-root/update: unauthenticated-generate-root',
+    ]);
+    expect(opened.every(({ unauthenticated }) => unauthenticated)).toBe(true);
+    const open = paths.filter(({ unauthenticated }) => unauthenticated);
+    expect(open.filter(({ openedBy }) => openedBy === undefined).map(({ pattern }) => pattern)).toEqual([
+      'decode-token',
+    ]);
   });
 });
 

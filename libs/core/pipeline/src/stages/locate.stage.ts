@@ -1,5 +1,5 @@
 import { RequestError, coerceFields } from '@coffer/sdk';
-import type { Operation } from '@coffer/sdk';
+import type { ListenerOpening, Operation, Request } from '@coffer/sdk';
 import type { Run } from '../run.ts';
 import type { NodeStatus } from '../node-status.ts';
 
@@ -17,7 +17,11 @@ export function locate(run: Run, node: NodeStatus): void {
   if (!route.path) return;
   run.path = route.path;
   const declared = route.path.operations[declaredOperation(request.operation)];
-  if (declared) run.declared = declared;
+  if (declared && isOpened(route.path.openedBy, request)) run.declared = declared;
+}
+
+function isOpened(opening: ListenerOpening | undefined, { connection }: Request): boolean {
+  return opening === undefined || connection.opens?.includes(opening) === true;
 }
 
 /** Types the fields, once it is clear that this node serves the request. @throws RequestError `bad-request` */
