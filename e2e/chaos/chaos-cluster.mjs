@@ -224,6 +224,19 @@ export class ChaosCluster {
     );
   }
 
+  /** What the nodes logged since the last call that no client should have to see the cause of. */
+  internalErrors() {
+    return [...this.nodes, this.guest].flatMap((node) => {
+      if (!node.process) return [];
+      const lines = node.process.log.split('\n');
+      const added = lines.slice(node.linesSeen ?? 0, -1);
+      node.linesSeen = lines.length - 1;
+      return added
+        .filter((line) => /code=internal|Assertion|uncaught/i.test(line))
+        .map((line) => `${node.id}: ${line}`);
+    });
+  }
+
   tailOfLogs() {
     return [...this.nodes, this.guest]
       .filter(({ process }) => process)

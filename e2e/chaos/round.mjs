@@ -52,6 +52,8 @@ export async function runRound({ seed, cluster, ledger, only, offers, roundMs, s
     `  ${checked} operations checked: ${history.counts.ok} answered, ${history.counts.refused} refused, ${history.counts.unknown} unknown`,
     ...reasons.map(([reason, count]) => `    ${count} × ${reason.slice(0, 160)}`),
   );
+  const errors = cluster.internalErrors();
+  if (errors.length > 0) lines.push(`    ${errors.length} internal errors, the first: ${errors[0].slice(0, 500)}`);
   const alone = plan.length === 1 && plan[0].kind === 'kill-leader';
   const gapMs = alone ? longestGapMs(history.goodWrites, startedNs + 300e6, workedNs) : undefined;
   if (gapMs !== undefined) lines.push(`  longest gap in good writes: ${Math.round(gapMs)} ms`);
