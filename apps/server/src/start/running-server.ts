@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NestFactory } from '@nestjs/core';
+import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { systemClock, systemRandom } from '@coffer/kernel';
@@ -14,6 +14,7 @@ import { InmemBackend, alwaysActive } from '@coffer/storage';
 import type { Backend, HaCoordinator } from '@coffer/storage';
 import { decodeMessage, encodeMessage } from 'raft-ts';
 import { AppModule } from '../app.module.ts';
+import { healthPages } from '../health/health-pages.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
 import type { ClusterPart } from '../node/cluster-part.ts';
@@ -58,9 +59,22 @@ export async function startServer(settings: ServerSettings, write: (line: string
     logger: false,
     abortOnError: false,
   });
+  app.disable('x-powered-by');
+  app.use(
+    healthPages(app.get(LazyModuleLoader), {
+      sealStatus: () => node.sealStatus(),
+      ha: () => node.ha(),
+      storageFault: () => {
+        const health = store.raft?.raft.health();
+        return health && health.disk !== 'ok'
+          ? (health.diskError ?? 'a write to the disk does not come to an end')
+          : undefined;
+      },
+    }),
+  );
   app.use(pages);
   await app.init();
-  const node = new CofferNode({
+  const node: CofferNode = new CofferNode({
     ...store,
     plugins: app.get(PluginRegistry),
     clock,
