@@ -43,17 +43,31 @@ export interface ForwardChannel {
   /** Answers requests of a kind that other nodes send here. Unknown kinds are refused. */
   serve(kind: string, handler: (payload: Uint8Array, from: string, signal: AbortSignal) => Promise<Uint8Array>): void;
   /**
-   * Sends to a node over mutual TLS and waits for the answer. Aborting cancels it over there too.
-   * @throws ForwardError `unreachable` (never sent: safe to repeat), `interrupted` (may have taken effect)
+   * Sends to a node over mutual TLS and waits for the answer. Aborting cancels it over there too, and so does the
+   * deadline (milliseconds of the monotonic clock), which is kept to within half a second.
+   *
+   * @throws ForwardError
    */
-  call(to: NodeAddress, kind: string, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  call(
+    to: NodeAddress,
+    kind: string,
+    payload: Uint8Array,
+    signal: AbortSignal,
+    deadlineMs?: number,
+  ): Promise<Uint8Array>;
 }
+
+/**
+ * `unreachable`: never sent, safe to repeat. `busy`: the same, but too many wait already. `too-long`: the same, and it
+ * will not go any other time. `interrupted`: it may have taken effect.
+ */
+export type ForwardErrorCode = 'unreachable' | 'busy' | 'too-long' | 'interrupted';
 
 export class ForwardError extends Error {
   override readonly name = 'ForwardError';
-  readonly code: 'unreachable' | 'interrupted';
+  readonly code: ForwardErrorCode;
 
-  constructor(code: 'unreachable' | 'interrupted', message: string, options?: ErrorOptions) {
+  constructor(code: ForwardErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }

@@ -1,7 +1,7 @@
 import { Secret } from '@coffer/kernel';
 import type { Request } from '@coffer/sdk';
 import type { Rendered } from '@coffer/core-pipeline';
-import { parseJsonBody } from './json-body.ts';
+import { NO_JSON_LIMITS, parseJsonBody } from './json-body.ts';
 
 /*
  * Requests and answers between nodes: header length (u32, big endian) ‖ header (JSON) ‖ body. The body of a request is its
@@ -87,7 +87,10 @@ export function decodeRequest(bytes: Uint8Array, nowMs: number, signal: AbortSig
   const { request, token, connection, certificates, remainingMs, dataInBody, data } = header as RequestHeader;
   return {
     ...request,
-    data: dataInBody ? parseJsonBody(body) : Object.assign(Object.create(null) as Record<string, unknown>, data),
+    // The limits are the listener's that took it in, and were checked there.
+    data: dataInBody
+      ? parseJsonBody(body, NO_JSON_LIMITS)
+      : Object.assign(Object.create(null) as Record<string, unknown>, data),
     connection: certificates
       ? { ...connection, clientCertificates: certificates.map((text) => new Uint8Array(Buffer.from(text, 'base64'))) }
       : connection,

@@ -2,6 +2,7 @@ export * from './client-address.ts';
 export * from './json-body.ts';
 export * from './listener.ts';
 export * from './method-rewriter.ts';
+export * from './open-connections.ts';
 export * from './request-handler.ts';
 export * from './request-path.ts';
 export * from './forward-codec.ts';

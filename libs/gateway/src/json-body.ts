@@ -9,6 +9,9 @@ export interface JsonLimits {
 
 export const DEFAULT_JSON_LIMITS: JsonLimits = { depthMax: 300, membersMax: 250_000 };
 
+/** For bodies that were measured before. */
+export const NO_JSON_LIMITS: JsonLimits = { depthMax: Infinity, membersMax: Infinity };
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;

@@ -9,7 +9,7 @@ import { Listener } from './listener.ts';
 import type { ListenerOptions } from './listener.ts';
 import type { RequestHandler } from './request-handler.ts';
 
-const BASE = { host: '127.0.0.1', port: 0, headerTimeoutMs: 10_000, idleTimeoutMs: 10_000 };
+const BASE = { host: '127.0.0.1', port: 0, headerTimeoutMs: 10_000, writeTimeoutMs: 0, idleTimeoutMs: 10_000 };
 const GET = 'GET /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
 
 let opened: Listener[] = [];

@@ -1,9 +1,11 @@
 import { createServer as createHttpServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import type { Server as NetServer, Socket } from 'node:net';
 import { MethodRewriter } from './method-rewriter.ts';
+import { OpenConnections } from './open-connections.ts';
+import type { Serve } from './open-connections.ts';
 import { ProxyFront } from './proxy-front.ts';
 import type { ProxyProtocolRules } from './proxy-front.ts';
 import type { RequestHandler } from './request-handler.ts';
@@ -16,14 +18,18 @@ export interface ListenerOptions {
   readonly tls?: ServerOptions;
   /** Reads the certificates again, for SIGHUP. */
   readonly reloadTls?: () => ServerOptions;
+  /** Milliseconds for the head of a request to arrive, and for a TLS handshake. */
   readonly headerTimeoutMs: number;
+  /** Milliseconds from a request's head to the end of its answer; 0 for as long as it takes. */
+  readonly writeTimeoutMs: number;
+  /** Milliseconds that a connection may rest between two requests. */
   readonly idleTimeoutMs: number;
   /** Undefined: connections are taken as they come. */
   readonly proxyProtocol?: ProxyProtocolRules;
 }
 
-/** Answers what is not below `/v1/` (UI, documentation). */
-export type Fallback = (message: IncomingMessage, response: ServerResponse) => void;
+/** How often connections are looked at for timeouts, in milliseconds. */
+const CHECK_MS = 1000;
 
 /** One address on which the API is served. */
 export class Listener {
@@ -32,10 +38,13 @@ export class Listener {
   /** What accepts: the server itself, or what reads PROXY headers before it. */
   readonly #acceptor: NetServer;
   readonly #sockets = new Set<Socket>();
+  readonly #connections = new OpenConnections();
 
-  constructor(handler: RequestHandler, fallback: Fallback, options: ListenerOptions) {
+  /** @param fallback answers what is not below `/v1/` (UI, documentation) */
+  constructor(handler: RequestHandler, fallback: Serve, options: ListenerOptions) {
     this.#options = options;
-    const serve = inOrder((message, response) => {
+    const serve = this.#connections.inOrder((message, response) => {
+      if (options.writeTimeoutMs > 0) endAfter(response, options.writeTimeoutMs);
       if (message.url?.startsWith('/v1/')) handler.handle(message, response);
       else fallback(message, response);
     });
@@ -43,7 +52,9 @@ export class Listener {
       headersTimeout: options.headerTimeoutMs,
       keepAliveTimeout: options.idleTimeoutMs,
       maxHeaderSize: 64 * 1024,
+      // The body has a time limit of its own (HandlerOptions): an upload that is streamed may take longer.
       requestTimeout: 0,
+      connectionsCheckingInterval: CHECK_MS,
     };
     this.#server = options.tls
       ? createHttpsServer({ ...limits, handshakeTimeout: options.headerTimeoutMs, ...options.tls }, serve)
@@ -59,11 +70,14 @@ export class Listener {
     });
     this.#server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       MethodRewriter.attach(socket);
+      this.#connections.add(socket);
       socket.setNoDelay(true);
       if (options.tls) front?.adopt(socket);
     });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      if (socket.writable) socket.end(refusal(error.code));
+      // Destroyed behind it: who sends a byte a minute does not close its end either.
+      if (socket.writable) socket.end(refusal(error.code), () => socket.destroy());
+      else socket.destroy();
     });
   }
 
@@ -90,6 +104,15 @@ export class Listener {
     if (reloadTls && this.#server instanceof HttpsServer) this.#server.setSecureContext(reloadTls());
   }
 
+  /**
+   * Before `close`: serves on, and tells each client with its next answer to use another connection.
+   *
+   * @param waitMs how long connections on which nothing is asked are waited for, in milliseconds
+   */
+  sendAway(waitMs: number): Promise<void> {
+    return this.#connections.sendAway(waitMs);
+  }
+
   /** Stops accepting, lets requests under way finish for a while, then ends what is left. */
   close(graceMs: number): Promise<void> {
     return new Promise((resolve) => {
@@ -105,24 +128,10 @@ export class Listener {
   }
 }
 
-/**
- * Pipelined requests run one after the other (RFC 9112, 9.3.2): a read must see the write sent before it on the same
- * connection. Node itself hands them out as they arrive, and puts only the answers in order.
- */
-function inOrder(serve: Fallback): Fallback {
-  const latest = new WeakMap<Socket, ServerResponse>();
-  return (message, response) => {
-    const { socket } = message;
-    const before = latest.get(socket);
-    latest.set(socket, response);
-    if (!before || before.writableEnded || before.destroyed) serve(message, response);
-    else {
-      before.once('close', () => {
-        // the client is gone: what it had queued is not begun
-        if (!socket.destroyed) serve(message, response);
-      });
-    }
-  };
+/** A client that reads too slowly loses its connection. */
+function endAfter(response: ServerResponse, ms: number): void {
+  const timer = setTimeout(() => response.destroy(), ms);
+  response.once('close', () => clearTimeout(timer));
 }
 
 /** What a client gets whose bytes are no HTTP request. */

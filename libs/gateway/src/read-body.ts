@@ -1,33 +1,48 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '@coffer/kernel';
 import { RequestError } from '@coffer/sdk';
 
 const NOTHING = new Uint8Array(0);
 
+/** What a body may be and take. */
+export interface BodyLimits {
+  readonly bodyBytesMax: number;
+  /** Milliseconds until it must be there; 0 for as long as it takes. */
+  readonly bodyTimeoutMs: number;
+}
+
 /**
  * Collects a body. A length that is announced too large is refused before a byte is read, one that grows too large as
- * soon as it does.
+ * soon as it does, and one that trickles in when its time is over.
  *
- * @throws RequestError `too-large`, or `bad-request` when the client goes away
+ * @throws RequestError `too-large`, `request-timeout`, or `bad-request` when the client goes away
  */
-export function readBody(message: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+export function readBody(message: IncomingMessage, limits: BodyLimits, clock: Clock): Promise<Uint8Array> {
+  const { bodyBytesMax, bodyTimeoutMs } = limits;
   const announced = Number(message.headers['content-length'] ?? 0);
-  if (announced > bytesMax) return Promise.reject(tooLarge(bytesMax));
+  if (announced > bodyBytesMax) return Promise.reject(tooLarge(bodyBytesMax));
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let size = 0;
+    const cancelTimeout =
+      bodyTimeoutMs > 0 ? clock.after(bodyTimeoutMs, () => refuse(new RequestError('request-timeout'))) : undefined;
+    const refuse = (error: RequestError): void => {
+      cancelTimeout?.();
+      message.removeAllListeners('data');
+      message.pause();
+      reject(error);
+    };
     message.on('data', (chunk: Uint8Array) => {
       size += chunk.length;
-      if (size > bytesMax) {
-        message.removeAllListeners('data');
-        message.pause();
-        reject(tooLarge(bytesMax));
-      } else chunks.push(chunk);
+      if (size > bodyBytesMax) refuse(tooLarge(bodyBytesMax));
+      else chunks.push(chunk);
     });
-    message.on('end', () =>
-      resolve(chunks.length === 0 ? NOTHING : chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)),
-    );
-    message.on('error', (cause) => reject(new RequestError('bad-request', 'the request body ended early', { cause })));
-    message.on('aborted', () => reject(new RequestError('bad-request', 'the request body ended early')));
+    message.on('end', () => {
+      cancelTimeout?.();
+      resolve(chunks.length === 0 ? NOTHING : chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks));
+    });
+    message.on('error', (cause) => refuse(new RequestError('bad-request', 'the request body ended early', { cause })));
+    message.on('aborted', () => refuse(new RequestError('bad-request', 'the request body ended early')));
   });
 }
 

@@ -41,7 +41,7 @@ async function serve(
   } as unknown as Pipeline;
   const handler = new RequestHandler(
     { pipeline, namespaces, clock: systemClock, random: systemRandom, log: silentLog, ...(cors ? { cors } : {}) },
-    { bodyBytesMax: 100, requestDurationMsMax: 90_000, ...options },
+    { bodyBytesMax: 100, bodyTimeoutMs: 0, requestDurationMsMax: 90_000, ...options },
   );
   const server = createServer((message, response) => handler.handle(message, response));
   servers.push(server);

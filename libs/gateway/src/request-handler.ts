@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { AssertionFailure, Secret, isPromise, parseDurationSeconds } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
-import { RequestError, badRequest } from '@coffer/sdk';
+import { NEVER_ABORTED, RequestError, badRequest } from '@coffer/sdk';
 import type { Connection, Headers, Operation, Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import { render } from '@coffer/core-pipeline';
@@ -22,6 +22,8 @@ import type { ParsedTarget } from './request-path.ts';
 export interface HandlerOptions {
   readonly bodyBytesMax: number;
   readonly jsonLimits?: JsonLimits;
+  /** Milliseconds for a body to arrive; 0 for as long as it takes. */
+  readonly bodyTimeoutMs: number;
   /** Milliseconds until a request is given up. */
   readonly requestDurationMsMax: number;
   readonly forwardedFor?: ForwardedForRules;
@@ -42,7 +44,6 @@ export interface HandlerDeps {
 }
 
 const EMPTY = Object.freeze(Object.create(null) as Record<string, unknown>);
-const NO_SIGNAL = new AbortController().signal;
 const TOKEN_HEADER = 'x-vault-token';
 
 /** Answers `/v1/…`: HTTP to Request, Rendered to HTTP. */
@@ -117,7 +118,7 @@ export class RequestHandler {
     ) {
       return this.#run(message, response, target, operation, undefined);
     }
-    return readBody(message, this.#options.bodyBytesMax).then((body) =>
+    return readBody(message, this.#options, this.#deps.clock).then((body) =>
       this.#run(message, response, target, operation, body),
     );
   }
@@ -131,14 +132,14 @@ export class RequestHandler {
   ): MaybePromise<Rendered> {
     const { headers } = message;
     const { clock, random, namespaces, pipeline } = this.#deps;
-    // A list is of a folder, whose path ends with a slash: policies are written for that. Health is asked by machines
-    // before anything is mounted; it is no folder, and says so.
-    const isList = (operation === 'list' || operation === 'scan') && target.path !== 'sys/health';
+    // A list is of a folder, whose path ends with a slash: policies are written for that.
+    const isList = operation === 'list' || operation === 'scan';
     const path = isList && target.path !== '' && !target.path.endsWith('/') ? `${target.path}/` : target.path;
     const located = namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', path);
     if (!located) throw new RequestError('no-route', `no handler for route "${target.path}". route entry not found.`);
     const token = tokenOf(headers);
     const wrapTtl = headerText(headers['x-vault-wrap-ttl']);
+    const inconsistent = headers['x-vault-inconsistent'];
     const request: Request = {
       id: random.uuid(),
       operation,
@@ -148,13 +149,16 @@ export class RequestHandler {
       headers: withoutToken(headers),
       connection: this.#connectionOf(message),
       deadlineMs: clock.monotonicMs() + this.#options.requestDurationMsMax,
-      signal: body === undefined ? NO_SIGNAL : abortedWith(response),
+      // Reads end soon by themselves; what writes, or makes the active node write, is cancelled there, too.
+      signal:
+        body === undefined && operation !== 'delete' && wrapTtl === undefined ? NEVER_ABORTED : abortedWith(response),
       noForwarding: headers['x-vault-no-request-forwarding'] === 'true',
-      allowStale: headers['x-vault-inconsistent'] === 'allow-stale',
+      allowStale: inconsistent === 'allow-stale',
       ...(token === undefined ? {} : { token: new Secret(token) }),
       ...(wrapTtl === undefined || wrapTtl === '' ? {} : wrapTtlOf(wrapTtl)),
       ...(headerText(headers['x-vault-wrap-format'])?.toLowerCase() === 'jwt' ? { wrapFormat: 'jwt' as const } : {}),
       ...(body === undefined ? {} : { rawBody: body }),
+      ...(saysWhere(headers) ? whereOf(headers) : {}),
     };
     return pipeline.handle(request);
   }
@@ -197,8 +201,8 @@ export class RequestHandler {
     for (const name in rendered.headers) headers.push(name, rendered.headers[name] as string);
     for (const name in this.#options.responseHeaders) headers.push(name, this.#options.responseHeaders[name] as string);
     if (status !== 204) headers.push('content-length', String(length));
-    // What is left of a refused body would be read as the next request.
-    if (!message.complete && message.method !== 'GET') headers.push('connection', 'close');
+    // What is left of a body that nobody read would be taken for the next request, or never come.
+    if (!message.complete && announcesBody(message)) headers.push('connection', 'close');
     response.writeHead(status, headers);
     if (body === undefined || message.method === 'HEAD') response.end();
     else response.end(body);
@@ -250,6 +254,10 @@ function isTrue(text: string | null | undefined, name: string): boolean {
   throw badRequest(`query parameter "${name}" must be true or false`);
 }
 
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
 function headerText(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === 'string' ? value : value?.[0];
 }
@@ -274,6 +282,37 @@ function wrapTtlOf(text: string): { readonly wrapTtlSeconds?: number } {
   if (seconds < 0) throw badRequest('requested wrap ttl cannot be negative');
   return seconds === 0 ? {} : { wrapTtlSeconds: seconds };
 }
+
+function saysWhere(headers: IncomingMessage['headers']): boolean {
+  return (
+    headers['x-vault-index'] !== undefined ||
+    headers['x-vault-inconsistent'] !== undefined ||
+    headers['x-vault-forward'] !== undefined
+  );
+}
+
+/** Which node may answer, and from which state. @throws RequestError `bad-request` for values that mean nothing */
+function whereOf(headers: IncomingMessage['headers']): Pick<Request, 'requiredState' | 'whenBehind' | 'toActive'> {
+  const index = headerText(headers['x-vault-index']);
+  const inconsistent = headerText(headers['x-vault-inconsistent']);
+  const forward = headerText(headers['x-vault-forward']);
+  if (forward !== undefined && forward !== '' && forward !== 'active-node')
+    throw badRequest('X-Vault-Forward: expected active-node');
+  if (inconsistent && !INCONSISTENT.has(inconsistent))
+    throw badRequest('X-Vault-Inconsistent: expected forward-active-node, fail or allow-stale');
+  const whenBehind = inconsistent ? INCONSISTENT.get(inconsistent) : undefined;
+  return {
+    ...(index ? { requiredState: index } : {}),
+    ...(whenBehind ? { whenBehind } : {}),
+    ...(forward ? { toActive: true } : {}),
+  };
+}
+
+const INCONSISTENT: ReadonlyMap<string, Request['whenBehind']> = new Map([
+  ['forward-active-node', 'forward'],
+  ['fail', 'fail'],
+  ['allow-stale', undefined],
+]);
 
 /** Fields of a query: a name once is a text, several times a list. */
 function queryData(query: URLSearchParams): Record<string, unknown> {

@@ -10,6 +10,7 @@ export const ERRORS = {
   'invalid-token': { status: 403, text: 'permission denied' },
   'not-found': { status: 404, text: '' },
   'no-route': { status: 404, text: 'no handler for route' },
+  'request-timeout': { status: 408, text: 'the request took too long to arrive' },
   'precondition-failed': { status: 412, text: 'precondition failed' },
   'too-large': { status: 413, text: 'request body too large' },
   'unsupported-media-type': { status: 415, text: 'unsupported content type' },

@@ -38,6 +38,9 @@ export type Headers = Readonly<Record<string, string | readonly string[] | undef
 /** JSON as the client sent it, with null prototypes; numbers that JavaScript cannot hold exactly are `JSON.rawJSON`. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** The signal of a request that nobody cancels. Known by its identity, so that nobody need listen to it. */
+export const NEVER_ABORTED: AbortSignal = new AbortController().signal;
+
 /** One request. Immutable; knows nothing of HTTP, so that forwarding and tests use the same. */
 export interface Request {
   /** A UUID; `request_id` of the answer. */
@@ -64,4 +67,10 @@ export interface Request {
   readonly noForwarding: boolean;
   /** The client accepts state that may be old (skips the read barrier). */
   readonly allowStale: boolean;
+  /** What an earlier write was answered with (`X-Vault-Index`): the state to be read must hold that write. */
+  readonly requiredState?: string;
+  /** What to do at once where the state here lacks it (`X-Vault-Inconsistent`); undefined: wait for it. */
+  readonly whenBehind?: 'fail' | 'forward';
+  /** The client wants the active node's answer (`X-Vault-Forward: active-node`). */
+  readonly toActive?: boolean;
 }

@@ -5,6 +5,7 @@ import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { RunningServer } from '../start/running-server.ts';
 import {
   BODY_BYTES_MAX,
+  BODY_TIMEOUT_MS,
   DEFAULT_CACHE_BYTES,
   DEFAULT_LEASE_TTL_SECONDS,
   REQUEST_DURATION_MS,
@@ -33,10 +34,15 @@ export function devSettings(options: DevOptions): ServerSettings {
       host,
       port,
       headerTimeoutMs: 10_000,
+      writeTimeoutMs: 0,
       idleTimeoutMs: 300_000,
       ...(tls ? { tls: { cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' } } : {}),
     },
-    handler: { bodyBytesMax: BODY_BYTES_MAX, requestDurationMsMax: REQUEST_DURATION_MS },
+    handler: {
+      bodyBytesMax: BODY_BYTES_MAX,
+      requestDurationMsMax: REQUEST_DURATION_MS,
+      bodyTimeoutMs: BODY_TIMEOUT_MS,
+    },
   };
   return {
     storage: { kind: 'inmem' },

@@ -81,6 +81,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #started: Startable[] = [];
   #info: ClusterInfo | undefined;
   #activeEpoch: number | undefined;
+  #ending = false;
   readonly #turns = new Turns();
 
   constructor(parts: NodeParts) {
@@ -298,6 +299,23 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   stepDown(): Promise<void> {
     return this.#parts.ha.stepDown();
+  }
+
+  ending(): boolean {
+    return this.#ending;
+  }
+
+  /**
+   * The begin of a graceful end: says so in its health, and lets another node lead. Requests are still served.
+   *
+   * @returns whether another node serves what this one no longer will, as far as known
+   */
+  async handOver(): Promise<boolean> {
+    this.#ending = true;
+    const { ha } = this.#parts;
+    if (!ha.enabled || !this.#services) return false;
+    if (ha.state().role === 'active') await ha.stepDown();
+    return ha.state().role !== 'active';
   }
 
   rekey(): Rekey {

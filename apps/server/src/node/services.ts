@@ -8,6 +8,7 @@ import { LeaseService } from '@coffer/core-leases';
 import { LockoutService } from '@coffer/core-lockout';
 import { MountService } from '@coffer/core-mounts';
 import type { BuiltInMount, OffLoop } from '@coffer/core-mounts';
+import { StateTokens } from '@coffer/core-pipeline';
 import type { CoreServices } from '@coffer/core-pipeline';
 import { PolicyService } from '@coffer/core-policies';
 import { MountRouter } from '@coffer/core-router';
@@ -43,6 +44,8 @@ export interface NodeServices extends CoreServices {
   readonly audit: AuditService;
   readonly lockout: LockoutService;
 }
+
+const STATE_KEY_BYTES = 32;
 
 /** Makes the services of a node that was just unsealed. Nothing runs yet. */
 export function makeServices(deps: ServiceDeps): NodeServices {
@@ -94,7 +97,21 @@ export function makeServices(deps: ServiceDeps): NodeServices {
     revokeLeases: (namespace, prefix) => leases.revokePrefix(namespace, prefix, { sync: true, force: false }),
     isActive: () => ha.state().role === 'active',
   });
-  return { barrier, transactor, router, mounts, tokens, policies, leases, identity, wrapping, audit, lockout };
+  const stateTokens = new StateTokens(barrier.derive('state-index', STATE_KEY_BYTES).reveal(), deps.clusterId);
+  return {
+    barrier,
+    transactor,
+    router,
+    mounts,
+    tokens,
+    policies,
+    leases,
+    identity,
+    wrapping,
+    audit,
+    lockout,
+    stateTokens,
+  };
 }
 
 function builtInMounts(deps: ServiceDeps, tokens: EngineType, identity: EngineType): readonly BuiltInMount[] {

@@ -9,7 +9,13 @@ import type { LogLevel } from '@coffer/kernel';
 import { remoteSettings } from './remote-storage.ts';
 import { splitAddress } from './server-flags.ts';
 import type { ServerFlags } from './server-flags.ts';
-import { BODY_BYTES_MAX, DEFAULT_CACHE_BYTES, DEFAULT_LEASE_TTL_SECONDS, REQUEST_DURATION_MS } from './settings.ts';
+import {
+  BODY_BYTES_MAX,
+  BODY_TIMEOUT_MS,
+  DEFAULT_CACHE_BYTES,
+  DEFAULT_LEASE_TTL_SECONDS,
+  REQUEST_DURATION_MS,
+} from './settings.ts';
 import type { ListenerSettings, ServerSettings, StorageSettings } from './settings.ts';
 import { VERSION } from '../node/version.ts';
 
@@ -159,12 +165,14 @@ function listenerOf(listener: ListenerConfig, config: ServerConfig): ListenerSet
       host,
       port,
       headerTimeoutMs: (listener.readHeaderTimeoutSeconds ?? 10) * 1000,
+      writeTimeoutMs: (listener.writeTimeoutSeconds ?? 0) * 1000,
       idleTimeoutMs: (listener.idleTimeoutSeconds ?? 300) * 1000,
       ...(tls ? { tls: tlsOptionsOf(tls), reloadTls: () => tlsOptionsOf(tls) } : {}),
       ...(listener.proxyProtocol ? { proxyProtocol: listener.proxyProtocol } : {}),
     },
     handler: {
       bodyBytesMax: bytesMax <= 0 ? Number.POSITIVE_INFINITY : bytesMax,
+      bodyTimeoutMs: listener.readTimeoutSeconds === undefined ? BODY_TIMEOUT_MS : listener.readTimeoutSeconds * 1000,
       requestDurationMsMax: durationSeconds ? durationSeconds * 1000 : REQUEST_DURATION_MS,
       ...(listener.forwardedFor ? { forwardedFor: listener.forwardedFor } : {}),
       ...(listener.opens ? { opens: listener.opens } : {}),

@@ -21,6 +21,7 @@ import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { pages } from '../pages/pages.ts';
+import { endGracefully } from './graceful-end.ts';
 import type { ServerSettings } from './settings.ts';
 
 /** A server that runs: its node, its listeners, and the Nest application beside them. */
@@ -44,9 +45,6 @@ interface Store {
   /** The same as `cluster`, of raft. */
   readonly raft?: ClusterMember;
 }
-
-/** How long requests under way may take once the server closes, in milliseconds. */
-const CLOSE_GRACE_MS = 5000;
 
 /** @throws StorageError, NodeJS.ErrnoException (an address in use) */
 export async function startServer(settings: ServerSettings, write: (line: string) => void): Promise<RunningServer> {
@@ -132,8 +130,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     },
     close: async () => {
       store.raft?.stopJoining();
-      await node.close();
-      await Promise.all(listeners.map((listener) => listener.close(CLOSE_GRACE_MS)));
+      await endGracefully({ node, pipeline, listeners, clock, log });
       await app.close();
     },
   };

@@ -56,4 +56,6 @@ export const DEFAULT_LEASE_TTL_SECONDS = 768 * 3600;
 export const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
 /** Vault's 32 MiB. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+/** Vault's `http_read_timeout`. */
+export const BODY_TIMEOUT_MS = 30_000;
 export const REQUEST_DURATION_MS = 90_000;

@@ -1,4 +1,5 @@
 import { assert } from '@coffer/kernel';
+import type { CancelTimer } from '@coffer/kernel';
 import type { NodeAddress } from '@coffer/storage';
 import { ForwardError } from '../cluster.ts';
 import type { Connection } from './connection.ts';
@@ -12,6 +13,8 @@ import { ProtocolError } from './protocol-error.ts';
 import type { QueuedFrame } from './send-queue.ts';
 
 const HEAD_BYTES_MAX = 128;
+/** How often deadlines are looked at, in milliseconds. */
+const DEADLINES_MS = 500;
 
 interface Call {
   readonly id: number;
@@ -21,6 +24,8 @@ interface Call {
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal;
   readonly onAbort: () => void;
+  /** By the monotonic clock. */
+  readonly deadlineMs: number;
   /** The caller has its answer; the other end still owes one. */
   settled: boolean;
 }
@@ -36,6 +41,8 @@ export class ForwardLink {
   readonly #waiting = new Map<number, Call>();
   readonly #sent = new Map<number, Call>();
   #sentBytes = 0;
+  #waitingBytes = 0;
+  readonly #stopExpiring: CancelTimer;
   #nextId = 1;
   #connection: Connection | undefined;
   #requestsMax = 0;
@@ -49,10 +56,11 @@ export class ForwardLink {
   constructor(target: NodeAddress, means: DialMeans) {
     this.target = target;
     this.#means = means;
+    this.#stopExpiring = means.clock.every(DEADLINES_MS, () => this.#expire());
   }
 
   /** @throws ForwardError, or the signal's reason */
-  call(kind: string, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  call(kind: string, payload: Uint8Array, signal: AbortSignal, deadlineMs = Infinity): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(signal.reason as Error);
@@ -60,7 +68,7 @@ export class ForwardLink {
       }
       const refusal = this.#refusal(payload);
       if (refusal !== undefined) {
-        reject(new ForwardError('unreachable', refusal));
+        reject(refusal);
         return;
       }
       const id = this.#takeId();
@@ -71,11 +79,12 @@ export class ForwardLink {
         resolve,
         reject,
         signal,
-        onAbort: () => this.#abort(call),
+        onAbort: () => this.#abort(call, call.signal.reason),
+        deadlineMs,
         settled: false,
       };
       signal.addEventListener('abort', call.onAbort, { once: true });
-      this.#waiting.set(id, call);
+      this.#wait(call);
       this.#pump();
     });
   }
@@ -83,18 +92,33 @@ export class ForwardLink {
   /** Fails everything: what was sent may have taken effect. */
   close(): void {
     this.#closed = true;
+    this.#stopExpiring();
     this.#cancelDial?.();
     this.#cancelDial = undefined;
     this.#connection?.destroy();
     this.#failWaiting('the cluster port is closed');
   }
 
-  #refusal(payload: Uint8Array): string | undefined {
-    if (this.#closed) return 'the cluster port is closed';
-    if (this.#waiting.size >= this.#means.limits.waitingMax) return 'too many requests wait for the node';
-    if (payload.length + HEAD_BYTES_MAX > this.#means.limits.requestBytesMax) return 'the request is too long';
-    if (this.#connection === undefined && this.#means.clock.monotonicMs() < this.#notBeforeMs) return this.#lastFailure;
+  #refusal(payload: Uint8Array): ForwardError | undefined {
+    const { limits, clock } = this.#means;
+    const long = this.#waiting.size > 0 && this.#waitingBytes + payload.length > limits.waitingBytesMax;
+    if (this.#closed) return new ForwardError('unreachable', 'the cluster port is closed');
+    if (payload.length + HEAD_BYTES_MAX > limits.requestBytesMax)
+      return new ForwardError('too-long', 'the request is too long');
+    if (this.#waiting.size >= limits.waitingMax || long)
+      return new ForwardError('busy', 'too many requests wait for the node');
+    if (this.#connection === undefined && clock.monotonicMs() < this.#notBeforeMs)
+      return new ForwardError('unreachable', this.#lastFailure);
     return undefined;
+  }
+
+  #wait(call: Call): void {
+    this.#waiting.set(call.id, call);
+    this.#waitingBytes += call.payload.length;
+  }
+
+  #unwait(call: Call): void {
+    if (this.#waiting.delete(call.id)) this.#waitingBytes -= call.payload.length;
   }
 
   #takeId(): number {
@@ -114,9 +138,9 @@ export class ForwardLink {
       if (this.#sent.size >= this.#requestsMax) return;
       const { inFlightBytesMax } = this.#means.limits;
       if (this.#sent.size > 0 && this.#sentBytes + call.payload.length > inFlightBytesMax) return;
-      this.#waiting.delete(call.id);
+      this.#unwait(call);
       if (call.payload.length + HEAD_BYTES_MAX > this.#payloadBytesMax) {
-        this.#settle(call)?.reject(new ForwardError('unreachable', 'the request is too long for the other node'));
+        this.#settle(call)?.reject(new ForwardError('too-long', 'the request is too long for the other node'));
         continue;
       }
       this.#sent.set(call.id, call);
@@ -181,9 +205,7 @@ export class ForwardLink {
     const sent = [...this.#sent.values()];
     this.#sent.clear();
     this.#sentBytes = 0;
-    const later = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const call of [...again, ...later]) this.#waiting.set(call.id, call);
+    for (const call of [...again, ...this.#takeWaiting()]) this.#wait(call);
     for (const call of sent) {
       this.#settle(call)?.reject(new ForwardError('interrupted', 'the connection was lost before the answer'));
     }
@@ -191,18 +213,33 @@ export class ForwardLink {
     else this.#pump();
   }
 
-  #abort(call: Call): void {
+  #abort(call: Call, reason: unknown): void {
     const wasSent = this.#sent.has(call.id);
-    this.#waiting.delete(call.id);
+    this.#unwait(call);
     if (this.#settle(call) === undefined) return;
     if (wasSent) this.#connection?.send(FrameType.cancel, idHead(call.id));
-    call.reject(call.signal.reason);
+    call.reject(reason);
+  }
+
+  /** The other node may be up and hang. What it answers later is dropped. */
+  #expire(): void {
+    if (this.#sent.size === 0 && this.#waiting.size === 0) return;
+    const nowMs = this.#means.clock.monotonicMs();
+    for (const call of this.#waiting.values())
+      if (call.deadlineMs <= nowMs) this.#abort(call, new ForwardError('unreachable', 'not sent within its deadline'));
+    for (const call of this.#sent.values())
+      if (call.deadlineMs <= nowMs) this.#abort(call, new ForwardError('interrupted', 'no answer within its deadline'));
   }
 
   #failWaiting(message: string): void {
+    for (const call of this.#takeWaiting()) this.#settle(call)?.reject(new ForwardError('unreachable', message));
+  }
+
+  #takeWaiting(): readonly Call[] {
     const calls = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const call of calls) this.#settle(call)?.reject(new ForwardError('unreachable', message));
+    this.#waitingBytes = 0;
+    return calls;
   }
 
   /** The call, unless its caller has an answer already. */

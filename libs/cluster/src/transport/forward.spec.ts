@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { systemClock } from '@coffer/kernel';
 import { ForwardError } from '../cluster.ts';
 import { failureHead, idHead, requestHead } from './forward-frames.ts';
 import { FrameType } from './frame.ts';
@@ -175,10 +176,48 @@ describe('forwarded requests', () => {
     const first = call('1', 'wait');
     await until(() => running === 1);
     const waiting = [call('2', 'wait'), call('3', 'wait')];
-    expect(await failure(call('4', 'wait'))).toBe('unreachable');
+    expect(await failure(call('4', 'wait'))).toBe('busy');
     done.open();
     expect(await Promise.all([first, ...waiting])).toEqual(['1', '2', '3']);
-    expect(await failure(call('x'.repeat(1001)))).toBe('unreachable');
+    expect(await failure(call('x'.repeat(1001)))).toBe('too-long');
+  });
+
+  it('that wait are bounded in bytes', async () => {
+    await start({ requestsMax: 1, waitingBytesMax: 10 });
+    const done = gate();
+    let running = 0;
+    b.transport.forward.serve('wait', async (payload) => {
+      running += 1;
+      await done.opened;
+      return payload;
+    });
+    const first = call('1', 'wait');
+    await until(() => running === 1);
+    const long = call('a longer one goes alone', 'wait');
+    expect(await failure(call('2', 'wait'))).toBe('busy');
+    done.open();
+    expect(await Promise.all([first, long])).toEqual(['1', 'a longer one goes alone']);
+    expect(await call('3', 'wait')).toBe('3');
+  });
+
+  it('end with their deadline, sent or not, and are cancelled over there', async () => {
+    await start({ requestsMax: 1 });
+    let signalled = false;
+    let running = 0;
+    b.transport.forward.serve('hang', async (_payload, _from, signal) => {
+      running += 1;
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      signalled = true;
+      return bytes('');
+    });
+    const soon = systemClock.monotonicMs() + 50;
+    const sent = failure(a.transport.forward.call(b.address, 'hang', bytes('1'), never, soon));
+    await until(() => running === 1);
+    const waiting = failure(a.transport.forward.call(b.address, 'hang', bytes('2'), never, soon));
+    expect(await Promise.all([sent, waiting])).toEqual(['interrupted', 'unreachable']);
+    await until(() => signalled);
+    expect(await call('after')).toBe('after');
+    expect(running).toBe(1);
   });
 
   it('are unreachable where nobody listens, and interrupted when the connection is lost', async () => {

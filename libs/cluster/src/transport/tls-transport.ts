@@ -64,7 +64,7 @@ export class TlsTransport implements Transport {
         assert(!this.#handlers.has(kind), 'a kind of forwarded request is served once');
         this.#handlers.set(kind, handler);
       },
-      call: (to, kind, payload, signal) => this.#call(to, kind, payload, signal),
+      call: (to, kind, payload, signal, deadlineMs) => this.#call(to, kind, payload, signal, deadlineMs),
     };
   }
 
@@ -263,7 +263,13 @@ export class TlsTransport implements Transport {
     return message;
   }
 
-  #call(to: NodeAddress, kind: string, payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  #call(
+    to: NodeAddress,
+    kind: string,
+    payload: Uint8Array,
+    signal: AbortSignal,
+    deadlineMs: number | undefined,
+  ): Promise<Uint8Array> {
     const open = this.#open;
     if (open === undefined) return Promise.reject(new ForwardError('unreachable', 'the cluster port is closed'));
     let link = open.forwards.get(to.nodeId);
@@ -272,6 +278,6 @@ export class TlsTransport implements Transport {
       link = new ForwardLink(to, open.means);
       open.forwards.set(to.nodeId, link);
     }
-    return link.call(kind, payload, signal);
+    return link.call(kind, payload, signal, deadlineMs);
   }
 }

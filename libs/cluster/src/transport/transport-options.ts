@@ -21,6 +21,8 @@ export interface TransportLimits {
   readonly requestsMax: number;
   /** Forwarded requests that wait for their turn or for a connection, for each target. */
   readonly waitingMax: number;
+  /** How long those are together; a single longer one waits alone. */
+  readonly waitingBytesMax: number;
   /** Forwarded requests on the way to one target, together; a single longer one goes alone. */
   readonly inFlightBytesMax: number;
   readonly connectTimeoutMs: number;
@@ -41,6 +43,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   requestBytesMax: 64 * 1024 * 1024,
   requestsMax: 1024,
   waitingMax: 4096,
+  waitingBytesMax: 64 * 1024 * 1024,
   inFlightBytesMax: 64 * 1024 * 1024,
   connectTimeoutMs: 2000,
   pingMs: 1000,

@@ -57,8 +57,6 @@ export const TOP_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
 /** The same of `listener "tcp"`. */
 export const LISTENER_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   purpose: 'any',
-  http_read_timeout: 'duration',
-  http_write_timeout: 'duration',
   telemetry: 'block',
   profiling: 'block',
   inflight_requests_logging: 'block',

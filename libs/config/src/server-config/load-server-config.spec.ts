@@ -253,12 +253,14 @@ describe('listener "tcp"', () => {
 
   it('reads limits and times', () => {
     const text =
-      'max_request_size = "1024"\nmax_request_duration = "2m"\nhttp_idle_timeout = "1m"\nhttp_read_header_timeout = 5\nmax_request_json_depth = 9';
+      'max_request_size = "1024"\nmax_request_duration = "2m"\nhttp_idle_timeout = "1m"\nhttp_read_header_timeout = 5\nhttp_read_timeout = "20s"\nhttp_write_timeout = "3m"\nmax_request_json_depth = 9';
     expect(listener(text)).toMatchObject({
       requestBytesMax: 1024,
       requestDurationSecondsMax: 120,
       idleTimeoutSeconds: 60,
       readHeaderTimeoutSeconds: 5,
+      readTimeoutSeconds: 20,
+      writeTimeoutSeconds: 180,
       jsonDepthMax: 9,
     });
   });

@@ -37,6 +37,8 @@ export function readListener(
     ...optional('proxyProtocol', readProxyProtocol(reader)),
     ...optional('responseHeaders', headers.all),
     ...optional('readHeaderTimeoutSeconds', reader.duration('http_read_header_timeout')),
+    ...optional('readTimeoutSeconds', reader.duration('http_read_timeout')),
+    ...optional('writeTimeoutSeconds', reader.duration('http_write_timeout')),
     ...optional('idleTimeoutSeconds', reader.duration('http_idle_timeout')),
     ...optional('opens', readOpens(reader)),
   };

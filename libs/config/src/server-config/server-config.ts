@@ -35,6 +35,8 @@ export interface ListenerConfig {
   };
   readonly responseHeaders?: Readonly<Record<string, string>>;
   readonly readHeaderTimeoutSeconds?: number;
+  readonly readTimeoutSeconds?: number;
+  readonly writeTimeoutSeconds?: number;
   readonly idleTimeoutSeconds?: number;
   /** `disable_unauthed_…_endpoints = false`: what this listener serves without a token beyond the usual. */
   readonly opens?: readonly ('unauthenticated-rekey' | 'unauthenticated-generate-root')[];

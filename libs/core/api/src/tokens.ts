@@ -71,6 +71,14 @@ export interface CreatedToken {
 /** What a root token's path and name say of where it is from: initialisation (the default), or a request like others. */
 export type RootOrigin = 'root' | 'create';
 
+/** Where a login came from. */
+export interface LoginOrigin {
+  /** The request's path, within its namespace. */
+  readonly path: string;
+  /** The client's address, for tokens that are bound to it. */
+  readonly remoteAddress: string;
+}
+
 /** Service tokens live in the store; batch tokens carry themselves, encrypted. */
 export interface TokenStore {
   /** One look-up by salted id, cached. Undefined for unknown, ended or revoked tokens. Judges no use limit. */
@@ -89,8 +97,8 @@ export interface TokenStore {
       readonly namespace: NamespaceRef;
       readonly type: string;
     },
-    requestPath: string,
-  ): Promise<TokenAuth>;
+    from: LoginOrigin,
+  ): Promise<{ readonly auth: TokenAuth; readonly warnings: readonly string[] }>;
   /** Spends one use; the last one revokes it after the request. @returns whether the token may still be used for this request */
   spendUse(tx: Transaction, entry: TokenEntry): MaybePromise<{ readonly allowed: boolean; readonly last: boolean }>;
   /** Revokes a token and all below it. The token itself is dead when this resolves, its descendants and leases follow. */

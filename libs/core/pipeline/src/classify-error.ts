@@ -1,6 +1,7 @@
 import { BarrierError } from '@coffer/barrier';
 import { RequestError } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
+import { ForwardFailure } from './forward-failure.ts';
 
 /** What the client is told of a failure; the failure itself goes to the log as the cause. */
 export function classify(error: unknown): RequestError {
@@ -12,10 +13,26 @@ export function classify(error: unknown): RequestError {
     if (error.code === 'corrupt') return new RequestError('internal', undefined, { cause: error });
     return new RequestError('bad-request', error.message, { cause: error });
   }
-  if (error instanceof Error && error.name === 'ForwardFailure') {
-    return new RequestError('in-doubt', undefined, { cause: error, retryAfterSeconds: 1 });
-  }
+  if (error instanceof ForwardFailure) return ofForwarding(error);
   return new RequestError('internal', undefined, { cause: error });
+}
+
+function ofForwarding(error: ForwardFailure): RequestError {
+  switch (error.kind) {
+    case 'unsent':
+      return new RequestError('standby', undefined, { cause: error, retryAfterSeconds: 1 });
+    case 'busy':
+      return new RequestError('standby', 'too many requests wait for the active node; try again', {
+        cause: error,
+        retryAfterSeconds: 1,
+      });
+    case 'too-large':
+      return new RequestError('too-large', 'the request is too large to be sent on to the active node', {
+        cause: error,
+      });
+    case 'interrupted':
+      return new RequestError('in-doubt', undefined, { cause: error, retryAfterSeconds: 1 });
+  }
 }
 
 function ofStorage(error: StorageError): RequestError {

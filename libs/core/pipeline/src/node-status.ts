@@ -13,6 +13,7 @@ import type {
 import type { Barrier } from '@coffer/barrier';
 import type { Transactor } from '@coffer/storage';
 import type { MaybePromise } from '@coffer/kernel';
+import type { StateTokens } from './state-tokens.ts';
 
 /** The services of an unsealed node; made at unsealing, dropped at sealing. */
 export interface CoreServices {
@@ -26,6 +27,7 @@ export interface CoreServices {
   readonly wrapping: Wrapping;
   readonly audit: AuditBroker;
   readonly lockout: Lockout;
+  readonly stateTokens: StateTokens;
 }
 
 /** What a node is, as far as serving a request is concerned. */

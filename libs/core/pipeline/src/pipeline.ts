@@ -2,10 +2,11 @@ import { AssertionFailure, assert, isPromise, whenReady } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise } from '@coffer/kernel';
 import { BarrierError } from '@coffer/barrier';
 import { describeHelp } from '@coffer/core-system';
-import { RequestError } from '@coffer/sdk';
+import { NEVER_ABORTED, RequestError } from '@coffer/sdk';
 import type { Operation, Request } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
 import { classify } from './classify-error.ts';
+import { ForwardFailure } from './forward-failure.ts';
 import type { CoreServices, NodeStatus } from './node-status.ts';
 import type { Outcome, Rendered } from './outcome.ts';
 import { render } from './render.ts';
@@ -16,22 +17,13 @@ import { identify } from './stages/identify.stage.ts';
 import { locate, refuseUnknown, typeFields } from './stages/locate.stage.ts';
 import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
 import { serve, spendUseOfRefused } from './stages/serve.stage.ts';
+import { isBehind, untilReached } from './stages/state.stage.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** Sends a request to the active node and brings its answer. */
 export interface RequestForwarder {
   /** @throws ForwardFailure */
   forward(request: Request): Promise<Rendered>;
-}
-
-/** `unsent`: safe to try again. `interrupted`: it may have taken effect. */
-export class ForwardFailure extends Error {
-  override readonly name = 'ForwardFailure';
-  readonly safeToRepeat: boolean;
-
-  constructor(safeToRepeat: boolean, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.safeToRepeat = safeToRepeat;
-  }
 }
 
 export interface PipelineDeps {
@@ -57,6 +49,7 @@ export class Pipeline {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #inFlight = new Map<Request, number>();
+  readonly #waiting = new WaitingRoom();
 
   constructor(deps: PipelineDeps) {
     this.#node = deps.node;
@@ -76,16 +69,16 @@ export class Pipeline {
     }
     if (isPromise(outcome)) {
       const rendered = outcome.then(
-        (done) => render(request, done),
+        (done) => this.#render(request, done),
         (error: unknown) => this.#again(request, error),
       );
       return this.#finish(request, rendered);
     }
     this.#inFlight.delete(request);
-    return render(request, outcome);
+    return this.#render(request, outcome);
   }
 
-  async #finish(request: Request, rendered: Promise<Rendered>): Promise<Rendered> {
+  async #finish<T>(request: Request, rendered: Promise<T>): Promise<T> {
     try {
       return await rendered;
     } finally {
@@ -93,7 +86,7 @@ export class Pipeline {
     }
   }
 
-  /** The requests of this node's own clients that are not answered yet, with when they came (ms since the epoch). */
+  /** The requests that are not answered yet, those of other nodes included, with when they came (ms since 1970). */
   requestsInFlight(): ReadonlyMap<Request, number> {
     return this.#inFlight;
   }
@@ -105,13 +98,29 @@ export class Pipeline {
   handleForwarded(request: Request): MaybePromise<Rendered | undefined> {
     const failed = (error: unknown): Rendered | undefined =>
       isPassing(error) ? undefined : render(request, { kind: 'failed', error: this.#explain(request, error) });
+    this.#inFlight.set(request, this.#clock.nowMs());
     try {
       const outcome = this.#attempt(request);
-      if (!isPromise(outcome)) return render(request, outcome);
-      return outcome.then((done) => render(request, done), failed);
+      if (isPromise(outcome)) {
+        const rendered = outcome.then((done) => this.#render(request, done), failed);
+        return this.#finish(request, rendered);
+      }
+      this.#inFlight.delete(request);
+      return this.#render(request, outcome);
     } catch (error) {
+      this.#inFlight.delete(request);
       return failed(error);
     }
+  }
+
+  /** What a write has brought about is told beside its answer, for reads that must see it. */
+  #render(request: Request, outcome: Outcome): Rendered {
+    const rendered = render(request, outcome);
+    if (isRead(request.operation) || outcome.kind !== 'answered') return rendered;
+    const services = this.#node.services();
+    if (!services) return rendered;
+    const index = services.stateTokens.issue(services.barrier.appliedIndex());
+    return { ...rendered, headers: { ...rendered.headers, 'x-vault-index': index } };
   }
 
   /** What a failure means: an answer, another node, or another try when a leader is known. */
@@ -129,12 +138,22 @@ export class Pipeline {
       if (!isPassing(error) || this.#clock.monotonicMs() >= giveUpMs || request.signal.aborted) {
         return render(request, { kind: 'failed', error: this.#explain(request, error) });
       }
-      await this.#node.haChange(Math.max(1, Math.min(200, giveUpMs - this.#clock.monotonicMs())));
       try {
-        return render(request, await this.#attempt(request));
+        await this.#untilHaChange(request, giveUpMs);
+        return this.#render(request, await this.#attempt(request));
       } catch (next) {
         error = next;
       }
+    }
+  }
+
+  /** @throws ForwardFailure `busy` */
+  async #untilHaChange(request: Request, giveUpMs: number): Promise<void> {
+    this.#waiting.enter(request);
+    try {
+      await this.#node.haChange(Math.max(1, Math.min(200, giveUpMs - this.#clock.monotonicMs())));
+    } finally {
+      this.#waiting.leave(request);
     }
   }
 
@@ -159,8 +178,23 @@ export class Pipeline {
     const { services } = run;
     if (!services || run.path?.whileSealed) return this.#serveAnyway(run);
     if (this.#mustForward(run)) throw FORWARD;
-    const barrier = this.#mayBeStale(run) ? undefined : services.barrier.readBarrier(request.signal);
+    if (run.request.requiredState !== undefined) return this.#afterState(run, services, run.request.requiredState);
+    const barrier = this.#mayBeStale(run) ? undefined : services.barrier.readBarrier(heeded(request));
     return whenReady(barrier, () => this.#judgeAndServe(run, services));
+  }
+
+  /** Of a read that must see a write that the client knows of (`X-Vault-Index`). */
+  #afterState(run: Run, services: CoreServices, state: string): MaybePromise<Outcome> {
+    const { request } = run;
+    const index = services.stateTokens.indexOf(state);
+    if (request.whenBehind !== undefined && isBehind(services, index)) {
+      if (request.whenBehind === 'forward' && this.#node.ha().role !== 'active') throw FORWARD;
+      throw new RequestError('precondition-failed', 'required index state not present');
+    }
+    const barrier = this.#mayBeStale(run) ? undefined : services.barrier.readBarrier(heeded(request));
+    return whenReady(barrier, () =>
+      whenReady(untilReached(services, index, request, this.#clock), () => this.#judgeAndServe(run, services)),
+    );
   }
 
   /** Paths about the node itself, served sealed or not; everything else waits for unsealing. */
@@ -206,11 +240,19 @@ export class Pipeline {
     if (!run.declared || run.route?.mount.unavailable !== undefined || run.route?.mount.entry.tainted) return true;
     // A wrapped answer is written down, whatever the operation.
     if (run.request.wrapTtlSeconds !== undefined && run.declared.runs !== 'local') return true;
+    if (run.request.toActive === true && run.declared.runs !== 'local') return true;
     return runsWhere(run.declared.runs, run.request.operation) === 'active';
   }
 
+  /**
+   * Old state is enough for paths about this very node, and for who says so; but only while this node hears a leader:
+   * one that is cut off would honour revoked tokens for as long as that lasts.
+   */
   #mayBeStale(run: Run): boolean {
-    return run.request.allowStale || run.declared?.runs === 'local';
+    if (run.declared?.runs === 'local') return true;
+    if (!run.request.allowStale) return false;
+    const ha = this.#node.ha();
+    return ha.role === 'active' || ha.leader !== undefined;
   }
 
   #judgeAndServe(run: Run, services: CoreServices): MaybePromise<Outcome> {
@@ -298,10 +340,16 @@ export class Pipeline {
 
 /** Reads run anywhere, the rest where writes are ordered, unless the path says otherwise. */
 function runsWhere(declared: 'active' | 'any' | 'local' | undefined, operation: Operation): 'active' | 'any' | 'local' {
-  if (declared) return declared;
-  return operation === 'read' || operation === 'list' || operation === 'scan' || operation === 'help'
-    ? 'any'
-    : 'active';
+  return declared ?? (isRead(operation) ? 'any' : 'active');
+}
+
+function isRead(operation: Operation): boolean {
+  return operation === 'read' || operation === 'list' || operation === 'scan' || operation === 'help';
+}
+
+/** A signal worth listening to. */
+function heeded({ signal }: Request): AbortSignal | undefined {
+  return signal === NEVER_ABORTED ? undefined : signal;
 }
 
 /** Only the active node can do it: known before, or found when a read had something to write. */
@@ -312,7 +360,7 @@ function belongsElsewhere(error: unknown): boolean {
 /** Nothing was written, and it may go well on another node or in a moment. */
 function isPassing(error: unknown): boolean {
   if (error === FORWARD) return true;
-  if (error instanceof ForwardFailure) return error.safeToRepeat;
+  if (error instanceof ForwardFailure) return error.kind === 'unsent';
   if (error instanceof BarrierError) return false;
   return (
     error instanceof StorageError &&

@@ -1,5 +1,5 @@
 import type { Outcome, Rendered } from './outcome.ts';
-import type { Request, Response, TokenAuth } from '@coffer/sdk';
+import type { ErrorCode, Request, Response, TokenAuth } from '@coffer/sdk';
 
 /** HTTP forbids a body with these. */
 const STATUS_WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
@@ -8,6 +8,9 @@ const JSON_HEADERS: Readonly<Record<string, string>> = Object.freeze({
   'cache-control': 'no-store',
   'content-type': 'application/json',
 });
+
+/** 503 that ends by itself, and soon; a sealed node waits for people. */
+const WORTH_A_RETRY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['standby', 'in-doubt']);
 
 /** Puts an outcome into Vault's envelope. */
 export function render(request: Request, outcome: Outcome): Rendered {
@@ -21,10 +24,9 @@ export function render(request: Request, outcome: Outcome): Rendered {
         return { status: error.status, headers: JSON_HEADERS, body: undefined };
       }
       const body = { errors: error.clientTexts, ...(error.data === undefined ? {} : { data: error.data }) };
+      const retryAfterSeconds = error.retryAfterSeconds ?? (WORTH_A_RETRY.has(error.code) ? 1 : undefined);
       const headers =
-        error.retryAfterSeconds === undefined
-          ? JSON_HEADERS
-          : { ...JSON_HEADERS, 'retry-after': String(error.retryAfterSeconds) };
+        retryAfterSeconds === undefined ? JSON_HEADERS : { ...JSON_HEADERS, 'retry-after': String(retryAfterSeconds) };
       return { status: error.status, headers, body: `${JSON.stringify(body)}\n` };
     }
     case 'answered':

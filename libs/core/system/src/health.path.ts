@@ -52,7 +52,7 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
             const standby = !status.sealed && haEnabled && !isSelf;
             const code = !status.initialized
               ? expected.uninitialized
-              : status.sealed
+              : status.sealed || node.ending()
                 ? expected.sealed
                 : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
                   ? expected.standby

@@ -39,6 +39,8 @@ export interface NodeOperations {
   resetUnseal(): MaybePromise<SealStatus>;
   seal(): Promise<void>;
   stepDown(): Promise<void>;
+  /** Whether it was told to end: it serves what still comes, but new clients should go elsewhere. */
+  ending(): boolean;
   leader(): LeaderStatus;
   haNodes(): readonly HaNode[];
   /** What is configured, without secrets. */

@@ -1,7 +1,7 @@
 import { RequestError, badRequest, policyNames } from '@coffer/sdk';
-import type { LoginAuth, NamespaceRef, TokenAuth } from '@coffer/sdk';
+import type { LoginAuth, NamespaceRef } from '@coffer/sdk';
 import { decideTtl } from '@coffer/core-api';
-import type { CreatedToken, Identity, NewToken, Router } from '@coffer/core-api';
+import type { CreatedToken, Identity, LoginOrigin, NewToken, Router, TokenStore } from '@coffer/core-api';
 import type { Clock } from '@coffer/kernel';
 import type { Transaction } from '@coffer/storage';
 import { authOf } from './token-auth.ts';
@@ -27,8 +27,8 @@ export async function logIn(
   tx: Transaction,
   login: LoginAuth,
   mount: LoginMount,
-  requestPath: string,
-): Promise<TokenAuth> {
+  from: LoginOrigin,
+): ReturnType<TokenStore['login']> {
   const { parameters } = login;
   const live = deps.router().byAccessor(mount.accessor);
   if (!live) throw new RequestError('no-route', 'the auth method is no longer mounted');
@@ -56,7 +56,7 @@ export async function logIn(
   const created = tokens.create(tx, {
     namespace: mount.namespace,
     policies,
-    path: requestPath,
+    path: from.path,
     metadata: login.metadata,
     displayName: displayName(mount.path, login.displayName),
     type,
@@ -65,14 +65,15 @@ export async function logIn(
     periodSeconds: batch ? 0 : parameters.periodSeconds,
     renewable: login.renewable && !batch,
     numUses: batch ? 0 : parameters.numUses,
-    boundCidrs: parameters.boundCidrs,
+    boundCidrs: parameters.strictlyBindIp ? [from.remoteAddress] : parameters.boundCidrs,
     strictlyBindIp: parameters.strictlyBindIp,
     role: '',
     entityId,
     ...(login.internal ? { internal: login.internal } : {}),
   });
   const identityPolicies = entityId === '' ? [] : await deps.identity().policiesOf(entityId, mount.namespace);
-  return authOf(created.entry, created.token.reveal(), ttlSeconds, identityPolicies);
+  const auth = authOf(created.entry, created.token.reveal(), ttlSeconds, identityPolicies);
+  return { auth, warnings: decided.warnings };
 }
 
 /** `team/ldap/` and `ann` make `team-ldap-ann`. */

@@ -209,8 +209,10 @@ describe('logins', () => {
     namespace: { id: 'root', path: '' },
     type: 'userpass',
   };
-  const logIn = (w: ReturnType<typeof world>, more: Partial<typeof login> = {}) =>
-    w.transactor.run((tx) => w.tokens.login(tx, { ...login, ...more }, mount, 'auth/userpass/login/ann'));
+  const from = { path: 'auth/userpass/login/ann', remoteAddress: '10.0.0.7' };
+  const loggedIn = (w: ReturnType<typeof world>, more: Partial<typeof login> = {}) =>
+    w.transactor.run((tx) => w.tokens.login(tx, { ...login, ...more }, mount, from));
+  const logIn = async (w: ReturnType<typeof world>, more: Partial<typeof login> = {}) => (await loggedIn(w, more)).auth;
 
   it('make an orphan with the default policy, named for mount and user', async () => {
     const w = world();
@@ -232,6 +234,26 @@ describe('logins', () => {
       await expect(logIn(world(), { policies: [name] })).rejects.toThrow('auth methods cannot create root tokens');
     },
   );
+
+  it('are bound to where they came from, or to the blocks of the role', async () => {
+    const w = world();
+    for (const [strictlyBindIp, expected] of [
+      [true, ['10.0.0.7']],
+      [false, ['10.1.0.0/16']],
+    ] as const) {
+      const parameters = { ...login.parameters, strictlyBindIp, boundCidrs: ['10.1.0.0/16'] };
+      const { clientToken } = await logIn(w, { parameters });
+      expect((await w.tokens.lookup(new Secret(clientToken)))?.boundCidrs).toEqual(expected);
+    }
+  });
+
+  it('tell where a TTL was cut', async () => {
+    const parameters = { ...login.parameters, ttlSeconds: 7200, maxTtlSeconds: 3600 };
+    expect((await loggedIn(world(), { parameters })).warnings).toEqual([
+      'TTL of "2h" exceeded the effective max_ttl of "1h"; TTL value is capped accordingly',
+    ]);
+    expect((await loggedIn(world())).warnings).toEqual([]);
+  });
 
   it('keep to TTL, maximum, period and type of the role', async () => {
     const parameters = { ...login.parameters, ttlSeconds: 7200, maxTtlSeconds: 3600 };

@@ -4,6 +4,7 @@ import type {
   CreatedToken,
   Identity,
   LeaseManager,
+  LoginOrigin,
   NewToken,
   RootOrigin,
   Router,
@@ -11,7 +12,7 @@ import type {
   TokenStore,
 } from '@coffer/core-api';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
-import type { LoginAuth, TokenAuth } from '@coffer/sdk';
+import type { LoginAuth } from '@coffer/sdk';
 import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 import { BATCH_PREFIX, BatchTokens } from './batch-tokens.ts';
 import { logIn } from './login.ts';
@@ -201,9 +202,9 @@ export class TokenService implements TokenStore, Startable {
     tx: Transaction,
     login: LoginAuth,
     mount: Parameters<TokenStore['login']>[2],
-    requestPath: string,
-  ): Promise<TokenAuth> {
-    return logIn(this, this.#deps, tx, login, mount, requestPath);
+    from: LoginOrigin,
+  ): ReturnType<TokenStore['login']> {
+    return logIn(this, this.#deps, tx, login, mount, from);
   }
 
   spendUse(tx: Transaction, token: TokenEntry): ReturnType<TokenStore['spendUse']> {

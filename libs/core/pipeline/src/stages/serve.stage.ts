@@ -130,7 +130,7 @@ async function finish(
   warnings: string[],
 ): Promise<Answered> {
   let complete: Response = response;
-  if (response.login) complete = await logIn(run, services, transaction, response, response.login);
+  if (response.login) complete = await logIn(run, services, transaction, response, response.login, warnings);
   else if (response.secret) complete = lease(run, services, transaction, response, warnings);
   const wrapTtl = run.request.wrapTtlSeconds;
   const wrappable =
@@ -153,11 +153,19 @@ async function logIn(
   transaction: Transaction,
   response: Response,
   login: LoginAuth,
+  warnings: string[],
 ): Promise<Response> {
   const mount = run.route?.mount;
   if (!mount || !run.path?.login) throw new RequestError('internal', 'a path that is no login answered with one');
   const { accessor, path, namespace, type } = mount.entry;
-  const auth = await services.tokens.login(transaction, login, { accessor, path, namespace, type }, run.request.path);
+  const { path: requestPath, connection } = run.request;
+  const { auth, warnings: told } = await services.tokens.login(
+    transaction,
+    login,
+    { accessor, path, namespace, type },
+    { path: requestPath, remoteAddress: connection.remoteAddress },
+  );
+  warnings.push(...told);
   const { login: _, ...rest } = response;
   void _;
   return { ...rest, auth };
