@@ -232,7 +232,7 @@ describe('replacing the state', () => {
     expect(text(disk.get('old'))).toBe('of old');
     expect(disk.get('new/a')).toBeUndefined();
     put('late');
-    await disk.install(snapshot, members, { term: 5, vote: 0, commit: 50 });
+    await disk.install(snapshot, members, { term: 5, vote: 0, commit: 50 }, () => undefined);
     for (let round = 0; round < 2; round++) {
       expect([disk.get('old'), disk.get('late'), text(disk.get('new/b'))]).toEqual([undefined, undefined, 'B']);
       expect([disk.applied, disk.appliedTerm, disk.log.firstIndex(), disk.log.lastIndex()]).toEqual([50, 4, 51, 50]);
@@ -240,6 +240,21 @@ describe('replacing the state', () => {
       expect(await disk.list('', {})).toEqual(['new/']);
       await reopen();
     }
+  });
+
+  it('shows the new index and the new state in the same turn, and tells in it', async () => {
+    put('old');
+    await disk.commit({ entries: entries(1, 1) });
+    await disk.beginStaging();
+    await disk.stage([['new', value('A')]]);
+    const seen: unknown[] = [];
+    const look = (): unknown => [disk.applied, text(disk.get('old')), text(disk.get('new'))];
+    const installing = disk.install(snapshot, members, undefined, () => seen.push('told', look()));
+    for (let over = false; !over;) {
+      if (seen.length === 0) expect(look()).toEqual([1, 'of old', undefined]);
+      over = await Promise.race([installing.then(() => true), new Promise<boolean>((go) => setImmediate(go, false))]);
+    }
+    expect(seen).toEqual(['told', [50, undefined, 'A']]);
   });
 
   it('leaves nothing behind when it was cut off in the middle', async () => {
@@ -251,7 +266,7 @@ describe('replacing the state', () => {
     expect([text(disk.get('old')), disk.get('new')]).toEqual(['of old', undefined]);
     await disk.beginStaging();
     await disk.stage([['other', value('B')]]);
-    await disk.install(snapshot, NO_MEMBERS, undefined);
+    await disk.install(snapshot, NO_MEMBERS, undefined, () => undefined);
     expect(await disk.keys({ from: '', to: 'zzz' })).toEqual(['other']);
   });
 
@@ -270,7 +285,7 @@ describe('replacing the state', () => {
     for (let round = 1; round <= 5; round++) {
       await disk.beginStaging();
       await disk.stage([[`round/${round}`, value('A')]]);
-      await disk.install({ ...snapshot, index: 50 * round }, members, undefined);
+      await disk.install({ ...snapshot, index: 50 * round }, members, undefined, () => undefined);
       expect(await disk.keys({ from: '', to: 'zzz' })).toEqual([`round/${round}`]);
     }
   });

@@ -1,40 +1,24 @@
-import { mkdir } from 'node:fs/promises';
 import { assert, assertNever } from '@coffer/kernel';
-import { StorageError, type KeyRange, type ListOptions, type WriteOp } from '@coffer/storage';
-import { ClassicLevel } from 'classic-level';
+import { type StorageError, type KeyRange, type ListOptions, type WriteOp } from '@coffer/storage';
 import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from 'raft-ts';
-import { decodeIdentity, encodeIdentity, type DiskIdentity } from './identity.ts';
+import { IDENTITY_KEY, MEMBERS_KEY, META_KEY } from './disk-keys.ts';
+import { encodeIdentity, type DiskIdentity } from './identity.ts';
 import { listNames } from './list-names.ts';
-import { CHUNK_KEYS, LogStore } from './log-store.ts';
-import { decodeMembers, encodeMembers, NO_MEMBERS, type Members } from './members.ts';
-import { decodeMeta, EMPTY_META, encodeMeta, type DiskMeta } from './meta.codec.ts';
+import { loadDisk, type Found } from './load-disk.ts';
+import type { LogStore } from './log-store.ts';
+import { encodeMembers, type Members } from './members.ts';
+import { EMPTY_META, encodeMeta, type DiskMeta } from './meta.codec.ts';
+import { isFault, levelError, openLevel, written, type Level } from './open-level.ts';
 import { Overlay } from './overlay.ts';
+import { RangeClearing } from './range-clearing.ts';
 import { RestoreStaging } from './restore-staging.ts';
 import type { OpenRestore, RestoreStep, StateRecord } from './restore.codec.ts';
-import { allStatesBut, below, generationKeys, statePrefix, type KeyInterval } from './state-roots.ts';
+import { SpaceKeeper } from './space-keeper.ts';
+import { allStatesBut, below, generationKeys, statePrefix } from './state-roots.ts';
 import { StateView } from './state-view.ts';
 
-export type Level = ClassicLevel<string, Uint8Array>;
-
-/** Keys of the database beside chunks (`l…`) and states (`s…`). */
-const IDENTITY_KEY = 'i';
-export const META_KEY = 'a';
-export const MEMBERS_KEY = 'p';
-
-const LEVEL_OPTIONS = {
-  keyEncoding: 'utf8',
-  valueEncoding: 'view',
-  // Values are ciphertext, which does not get smaller.
-  compression: false,
-  writeBufferSize: 16 << 20,
-  cacheSize: 64 << 20,
-  maxFileSize: 8 << 20,
-} as const;
-
-/** So many bytes cut off the log before LevelDB is asked to give their space back. */
-const COMPACT_AFTER_BYTES = 64 << 20;
-/** So many deleted keys before LevelDB is asked to give their space back. */
-const COMPACT_AFTER_DELETES = 50_000;
+/** How far a disk is. */
+export type Durable = Pick<DiskMeta, 'term' | 'applied' | 'cut'>;
 
 /** What one batch makes durable. */
 export interface DiskChange {
@@ -51,30 +35,41 @@ export interface DiskChange {
  */
 export class LevelDisk {
   readonly log: LogStore;
+  /** Tables that were there when it was opened. */
+  readonly oldTables: readonly string[];
   readonly #db: Level;
+  readonly #space: SpaceKeeper;
+  readonly #clearing: RangeClearing;
   readonly #overlay = new Overlay();
   readonly #restore: RestoreStaging;
   #identity: DiskIdentity | undefined;
   #meta: DiskMeta;
+  #durable: Durable;
   #members: Members;
   #membersChanged = false;
   #root: LogIndex;
   #prefix: string;
   /** States that are out of reach once the next batch is written. */
   #garbage: string[] = [];
-  #collecting: Promise<void> = Promise.resolve();
   #applied: LogIndex;
   #appliedTerm: Term;
   /** The last write or clearing; the next begins after it. */
   #tail: Promise<void> = Promise.resolve();
   #busy = false;
-  #cutBytes = 0;
-  #deletes = 0;
-  #compacting: Promise<void> | undefined;
+  #onFault: (error: StorageError) => void = () => undefined;
 
-  private constructor(db: Level, meta: DiskMeta, members: Members, identity: DiskIdentity | undefined, log: LogStore) {
+  private constructor(db: Level, oldTables: readonly string[], found: Found) {
+    const { meta, members, identity, log } = found;
     this.#db = db;
+    this.#space = new SpaceKeeper(db);
+    this.#clearing = new RangeClearing({
+      db,
+      space: this.#space,
+      exclusively: (run) => this.#exclusively(run),
+      failed: (error) => this.#onFault(levelError('old data could not be deleted', error)),
+    });
     this.#meta = meta;
+    this.#durable = meta;
     this.#members = members;
     this.#identity = identity;
     this.#restore = new RestoreStaging(meta.restore);
@@ -83,51 +78,33 @@ export class LevelDisk {
     this.#applied = meta.applied;
     this.#appliedTerm = meta.appliedTerm;
     this.log = log;
+    this.oldTables = oldTables;
   }
 
   /**
-   * Opens the folder, which it creates if need be.
+   * Opens the folder.
    *
+   * @param create whether it may be a new one: a node that had a state does not begin anew because its volume is gone
    * @throws StorageError `disk` where the folder is in use, cannot be used, or belongs to another node; `corrupt`
    */
-  static async open(path: string, nodeId: string): Promise<LevelDisk> {
-    await mkdir(path, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
-      throw new StorageError('disk', 'the storage folder cannot be created', { cause });
-    });
-    const db: Level = new ClassicLevel<string, Uint8Array>(path, LEVEL_OPTIONS);
-    await db.open().catch((error: unknown) => {
-      throw openingFailed(error);
-    });
+  static async open(path: string, nodeId: string, create = true): Promise<LevelDisk> {
+    const { db, tables } = await openLevel(path, create);
     try {
-      return await LevelDisk.#load(db, nodeId);
+      const found = await loadDisk(db, nodeId);
+      const disk = new LevelDisk(db, tables, found);
+      const { generation, root, restore } = found.meta;
+      const reachable = restore === undefined ? [root] : [root, restore.attempt];
+      disk.#clearing.begin(allStatesBut(reachable.map((each) => statePrefix(generation, each))));
+      return disk;
     } catch (error) {
       await db.close();
-      throw error instanceof StorageError
-        ? error
-        : new StorageError('disk', 'the disk cannot be read', { cause: error });
+      throw levelError('the disk cannot be read', error);
     }
   }
 
-  static async #load(db: Level, nodeId: string): Promise<LevelDisk> {
-    const identityBytes = db.getSync(IDENTITY_KEY);
-    const identity = identityBytes === undefined ? undefined : decodeIdentity(identityBytes);
-    if (identity !== undefined && identity.nodeId !== nodeId) {
-      throw new StorageError('disk', `the storage folder belongs to node ${identity.nodeId}, this is ${nodeId}`);
-    }
-    const metaBytes = db.getSync(META_KEY);
-    const meta = metaBytes === undefined ? EMPTY_META : decodeMeta(metaBytes);
-    const membersBytes = db.getSync(MEMBERS_KEY);
-    const members = membersBytes === undefined ? NO_MEMBERS : decodeMembers(membersBytes);
-    const log = new LogStore((key) => db.getSync(key), meta.cut, meta.cutTerm);
-    for await (const value of db.values(CHUNK_KEYS)) log.load(value);
-    if (meta.applied > log.lastIndex() || meta.applied < meta.cut) {
-      throw new StorageError('corrupt', 'the log on disk does not reach to the applied index');
-    }
-    const disk = new LevelDisk(db, meta, members, identity, log);
-    const { generation, root, restore } = meta;
-    const reachable = restore === undefined ? [root] : [root, restore.attempt];
-    for (const gap of allStatesBut(reachable.map((each) => statePrefix(generation, each)))) await disk.#clear(gap);
-    return disk;
+  /** Tells what goes wrong outside of `commit`: reads that fail, space that cannot be cleared. One listener. */
+  onFault(listener: (error: StorageError) => void): void {
+    this.#onFault = listener;
   }
 
   get identity(): DiskIdentity | undefined {
@@ -158,6 +135,11 @@ export class LevelDisk {
     return this.#appliedTerm;
   }
 
+  /** What was synced for certain: it must be there whenever this disk is opened again. */
+  get durable(): Durable {
+    return this.#durable;
+  }
+
   /** Whether something is applied that the next batch has yet to take along. */
   get behind(): boolean {
     return this.#applied !== this.#meta.applied;
@@ -166,20 +148,32 @@ export class LevelDisk {
   get(key: string): Uint8Array | undefined {
     const laid = this.#overlay.get(key);
     if (laid !== undefined) return laid.value;
-    return this.#db.getSync(this.#prefix + key);
+    try {
+      return this.#db.getSync(this.#prefix + key);
+    } catch (error) {
+      throw this.#readingFailed(error);
+    }
   }
 
   async list(prefix: string, options: ListOptions): Promise<string[]> {
     if (!this.#overlay.visible) await this.#lay();
-    return listNames(this.#db, this.#prefix, prefix, options);
+    try {
+      return await listNames(this.#db, this.#prefix, prefix, options);
+    } catch (error) {
+      throw this.#readingFailed(error);
+    }
   }
 
   async keys(range: KeyRange): Promise<string[]> {
     if (!this.#overlay.visible) await this.#lay();
     const prefix = this.#prefix;
     const bounds = { gte: prefix + range.from, lt: prefix + range.to, limit: range.limit ?? -1 };
-    const keys = await this.#db.keys(bounds).all();
-    return keys.map((key) => key.slice(prefix.length));
+    try {
+      const keys = await this.#db.keys(bounds).all();
+      return keys.map((key) => key.slice(prefix.length));
+    } catch (error) {
+      throw this.#readingFailed(error);
+    }
   }
 
   /** Makes a committed entry's effect visible to `get` at once; the next `commit` makes it durable. */
@@ -189,9 +183,10 @@ export class LevelDisk {
     for (const op of ops) {
       if (op.kind === 'put') {
         this.#overlay.put(op.key, op.value);
+        this.#space.wrote(op.key.length + op.value.length);
       } else {
         this.#overlay.delete(op.key);
-        this.#deletes++;
+        this.#space.deleted(op.key);
       }
     }
     this.#applied = index;
@@ -273,7 +268,7 @@ export class LevelDisk {
       const garbage = this.#garbage.splice(0);
       if (change.cutUpTo !== undefined) {
         assert(change.cutUpTo <= this.#applied, 'only applied entries are cut off');
-        this.#cutBytes += this.log.cutFront(change.cutUpTo, batch);
+        this.#space.cut(this.log.cutFront(change.cutUpTo, batch));
       }
       this.#meta = {
         ...this.#meta,
@@ -287,12 +282,12 @@ export class LevelDisk {
       };
       batch.put(META_KEY, encodeMeta(this.#meta));
       await written(batch.write({ sync: true }));
+      this.#durable = this.#meta;
       this.#overlay.taken();
       this.log.written();
       // Not before: after a crash the disk would begin with what is being cleared.
-      if (garbage.length > 0) this.#collect(garbage);
+      if (garbage.length > 0) this.#clearing.begin(garbage.map(below));
     });
-    this.#giveBackSpace();
   }
 
   #addStaged(batch: { put(key: string, value: Uint8Array): unknown }): void {
@@ -303,13 +298,15 @@ export class LevelDisk {
     for (const [key, value] of staged) batch.put(prefix + key, value);
   }
 
-  /** Clears what is out of reach, beside everything else; what is left of it goes when the disk is opened again. */
-  #collect(prefixes: readonly string[]): void {
-    this.#collecting = this.#collecting
-      .then(async () => {
-        for (const prefix of prefixes) await this.#clear(below(prefix));
-      })
-      .catch(() => undefined);
+  /** To be called often, by the monotonic clock: gives space back in the background. */
+  tend(nowMs: number): void {
+    this.#space.tend(nowMs, this.#prefix, this.log.firstIndex());
+  }
+
+  /** How many bytes the state takes on disk, about; what is in LevelDB's memory alone is not counted. */
+  stateBytes(): Promise<number> {
+    const { gte, lt } = below(this.#prefix);
+    return this.#db.approximateSize(gte, lt);
   }
 
   /** Makes the disk that of a member of a cluster. A new cluster starts from a state with this node as the only voter. */
@@ -342,7 +339,8 @@ export class LevelDisk {
 
   /** Begins to take in another state beside the present one; the former attempt's leftovers go first. */
   async beginStaging(): Promise<void> {
-    await this.#clearOtherGeneration();
+    this.#clearing.begin([generationKeys(1 - this.#meta.generation)]);
+    await this.#clearing.done();
   }
 
   /**
@@ -360,23 +358,24 @@ export class LevelDisk {
     });
   }
 
-  /** Switches over to what was staged: at once, durably, and together with the log's new start. */
+  /**
+   * Switches over to what was staged: at once, durably, and together with the log's new start.
+   *
+   * @param switched called in the very turn in which reads see the new state
+   */
   async install(
     snapshot: SnapshotMeta,
     members: Members,
     hardState: HardState | undefined,
+    switched: () => void,
     restore?: OpenRestore,
   ): Promise<void> {
     await this.#exclusively(async () => {
       const batch = this.#db.batch();
       const { index, term } = snapshot;
-      this.#cutBytes += this.log.bytes;
+      this.#space.cut(this.log.bytes);
       this.log.replace(index, term, batch);
-      this.#applied = index;
-      this.#appliedTerm = term;
-      this.#members = members;
-      this.#membersChanged = false;
-      this.#meta = {
+      const meta: DiskMeta = {
         ...this.#meta,
         ...hardState,
         commit: Math.max(index, this.#meta.commit, hardState?.commit ?? 0),
@@ -388,23 +387,30 @@ export class LevelDisk {
         root: 0,
         restore,
       };
-      batch.put(META_KEY, encodeMeta(this.#meta));
+      batch.put(META_KEY, encodeMeta(meta));
       batch.put(MEMBERS_KEY, encodeMembers(members));
       await written(batch.write({ sync: true }));
+      this.#meta = meta;
+      this.#durable = meta;
+      this.#applied = index;
+      this.#appliedTerm = term;
+      this.#members = members;
+      this.#membersChanged = false;
       this.#overlay.clear();
       this.#root = 0;
       this.#restore.replace(restore);
       this.#garbage = [];
-      this.#prefix = statePrefix(this.#meta.generation, 0);
+      this.#prefix = statePrefix(meta.generation, 0);
+      switched();
     });
-    await this.#clearOtherGeneration();
+    this.#clearing.begin([generationKeys(1 - this.#meta.generation)]);
   }
 
   /** @throws StorageError `disk` */
   async close(): Promise<void> {
+    await this.#clearing.stop();
     await this.#tail;
-    await this.#collecting;
-    await this.#compacting;
+    await this.#space.stop();
     await written(this.#db.close());
   }
 
@@ -423,36 +429,10 @@ export class LevelDisk {
     });
   }
 
-  async #clearOtherGeneration(): Promise<void> {
-    await this.#exclusively(() => this.#clear(generationKeys(1 - this.#meta.generation)));
-  }
-
-  async #clear(interval: KeyInterval): Promise<void> {
-    const [leftover] = await this.#db.keys({ ...interval, limit: 1 }).all();
-    if (leftover === undefined) return;
-    await written(this.#db.clear(interval));
-    this.#compact(interval.gte, interval.lt);
-  }
-
-  #giveBackSpace(): void {
-    if (this.#compacting !== undefined) return;
-    if (this.#cutBytes >= COMPACT_AFTER_BYTES) {
-      this.#cutBytes = 0;
-      this.#compact(CHUNK_KEYS.gte, CHUNK_KEYS.lt);
-    } else if (this.#deletes >= COMPACT_AFTER_DELETES) {
-      this.#deletes = 0;
-      this.#compact(this.#prefix, `${this.#prefix.slice(0, -1)}0`);
-    }
-  }
-
-  #compact(from: string, to: string): void {
-    const done = (): void => {
-      this.#compacting = undefined;
-    };
-    // Space that is not given back now is given back next time; a broken disk shows itself at the next write.
-    this.#compacting = Promise.resolve(this.#compacting)
-      .then(() => this.#db.compactRange(from, to))
-      .then(done, done);
+  #readingFailed(error: unknown): StorageError {
+    const failure = levelError('the disk could not be read', error);
+    if (isFault(error)) this.#onFault(failure);
+    return failure;
   }
 
   async #exclusively(run: () => Promise<void>): Promise<void> {
@@ -464,20 +444,4 @@ export class LevelDisk {
     this.#tail = running.catch(() => undefined);
     await running;
   }
-}
-
-async function written(writing: Promise<void>): Promise<void> {
-  try {
-    await writing;
-  } catch (cause) {
-    throw new StorageError('disk', 'the disk could not be written', { cause });
-  }
-}
-
-function openingFailed(error: unknown): StorageError {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const code = (cause as { code?: unknown }).code;
-  if (code === 'LEVEL_LOCKED') return new StorageError('disk', 'the storage folder is in use by another process');
-  if (code === 'LEVEL_CORRUPTION') return new StorageError('corrupt', 'the database is damaged', { cause: error });
-  return new StorageError('disk', 'the storage folder cannot be opened', { cause: error });
 }

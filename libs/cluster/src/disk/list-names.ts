@@ -1,5 +1,5 @@
 import type { ListOptions } from '@coffer/storage';
-import type { Level } from './level-disk.ts';
+import type { Level } from './open-level.ts';
 
 /** How many keys are fetched at first, and again after each leap. */
 const PAGE_KEYS = 64;

@@ -1,9 +1,10 @@
 import { assert } from '@coffer/kernel';
 import type { AbstractSnapshot } from 'abstract-level';
 import type { LogIndex } from 'raft-ts';
-import { META_KEY, MEMBERS_KEY, type Level } from './level-disk.ts';
+import { MEMBERS_KEY, META_KEY } from './disk-keys.ts';
 import { decodeMembers, NO_MEMBERS, type Members } from './members.ts';
 import { decodeMeta, EMPTY_META, type DiskMeta } from './meta.codec.ts';
+import type { Level } from './open-level.ts';
 import type { StateRecord } from './restore.codec.ts';
 import { below, statePrefix } from './state-roots.ts';
 

@@ -46,15 +46,10 @@ export function nodeHealth(parts: {
   const { session, failure } = parts;
   return {
     disk: failure !== undefined ? 'failed' : session?.stuck === true ? 'stuck' : 'ok',
-    ...(failure === undefined ? {} : { diskError: describe(failure) }),
+    ...(failure === undefined ? {} : { diskError: failure.message }),
     diskWriteMs: session?.driver.writeMs() ?? 0,
     running: session !== undefined,
     leaderKnown: session !== undefined && session.driver.standing.leader !== 0,
     removed: session?.removed === true,
   };
-}
-
-function describe(error: StorageError): string {
-  const { cause } = error;
-  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
 }

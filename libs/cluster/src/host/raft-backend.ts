@@ -1,4 +1,4 @@
-import { assert, type Log, type MaybePromise } from '@coffer/kernel';
+import { type Log, type MaybePromise } from '@coffer/kernel';
 import {
   StorageError,
   type AppliedListener,
@@ -22,12 +22,13 @@ import type {
   RaftNodeStatus,
   StateSnapshot,
 } from '../cluster.ts';
-import { LevelDisk } from '../disk/level-disk.ts';
+import type { LevelDisk } from '../disk/level-disk.ts';
 import type { Member } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import { refuseKeys } from './batch-rules.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { Conditions } from './conditions.ts';
+import { DiskKeeper } from './disk-keeper.ts';
 import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
 import { noLeader, notActive } from './node-errors.ts';
@@ -35,7 +36,6 @@ import { nodeHealth, nodeStatus, type CommitFigures } from './node-figures.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { RaftSession, type RaftNodeParts } from './raft-session.ts';
 import { ReadRounds } from './read-rounds.ts';
-import { replayLocally } from './replay.ts';
 import { Roster } from './roster.ts';
 import { RestoreRunner } from './restore-runner.ts';
 import { stateSnapshot } from './state-snapshot.ts';
@@ -63,10 +63,9 @@ export class RaftBackend implements RaftNode {
   readonly #links: ClusterLinks;
   readonly #conditions: Conditions;
   readonly #restores: RestoreRunner;
-  #disk: LevelDisk | undefined;
-  /** While this node takes part in the cluster. */
+  readonly #keeper: DiskKeeper;
+  /** While this node takes part in the cluster; also while its disk fails. */
   #session: RaftSession | undefined;
-  #failure: StorageError | undefined;
   #joining = false;
   /** Another state is about to take the place of the present one. */
   #held = false;
@@ -80,7 +79,17 @@ export class RaftBackend implements RaftNode {
     this.forward = transport.forward;
     this.#role = new HaRole(clock, log);
     this.#links = new ClusterLinks(transport, this.self);
-    this.#conditions = new Conditions(() => this.#failure ?? this.#session === undefined);
+    this.#conditions = new Conditions(() => this.#keeper.failure ?? this.#session === undefined);
+    this.#keeper = new DiskKeeper({
+      path: config.path,
+      nodeId: config.nodeId,
+      clock,
+      log,
+      host: {
+        failed: (error) => this.#session?.fail(error),
+        reopened: (disk) => this.#reopened(disk),
+      },
+    });
     this.#reads = new ReadRounds({
       ask: (request) => this.#session?.act((raft) => raft.readIndex(request)),
       nowMs: () => clock.monotonicMs(),
@@ -150,6 +159,8 @@ export class RaftBackend implements RaftNode {
   readBarrier(signal?: AbortSignal): MaybePromise<void> {
     if (this.#session === undefined) throw noLeader();
     if (this.#session.alone) return undefined;
+    const { failure } = this.#keeper;
+    if (failure !== undefined) throw new StorageError('no-leader', 'the disk of this node failed', { cause: failure });
     return this.#reads.wait(signal);
   }
 
@@ -159,16 +170,12 @@ export class RaftBackend implements RaftNode {
   }
 
   appliedIndex(): number {
-    return this.#disk?.applied ?? 0;
+    return this.#keeper.found?.applied ?? 0;
   }
 
   async close(): Promise<void> {
     await this.disconnect();
-    const disk = this.#disk;
-    this.#disk = undefined;
-    if (disk === undefined) return;
-    if (this.#failure === undefined && disk.behind) await disk.commit({ entries: [] });
-    await disk.close();
+    await this.#keeper.close();
   }
 
   // ---- HaCoordinator ----
@@ -187,11 +194,8 @@ export class RaftBackend implements RaftNode {
 
   // ---- RaftNode ----
 
-  async open(): Promise<void> {
-    assert(this.#disk === undefined, 'a node is opened once');
-    this.#disk = await LevelDisk.open(this.#parts.config.path, this.#parts.config.nodeId);
-    this.#failure = undefined;
-    await replayLocally(this.#disk);
+  open(): Promise<void> {
+    return this.#keeper.open();
   }
 
   clusterId(): string | undefined {
@@ -212,6 +216,7 @@ export class RaftBackend implements RaftNode {
   }
 
   async connect(tls: ClusterTls, signal?: AbortSignal): Promise<void> {
+    if (this.#keeper.failure !== undefined) throw this.#keeper.failure;
     const { identity } = this.#opened();
     if (identity === undefined) throw new StorageError('conflict', 'this node belongs to no cluster yet');
     await this.#links.open(identity, this.#opened().members, tls);
@@ -237,7 +242,7 @@ export class RaftBackend implements RaftNode {
       await this.#join(grant, signal);
     } catch (error) {
       // Nothing arrived: the next attempt gets another number.
-      if (this.#disk?.blank === true) await this.disconnect();
+      if (this.#keeper.found?.blank === true) await this.disconnect();
       throw error;
     } finally {
       this.#joining = false;
@@ -272,7 +277,8 @@ export class RaftBackend implements RaftNode {
       try {
         return await this.readBarrier(signal);
       } catch (error) {
-        if (!(error instanceof StorageError) || this.#session === undefined || this.#failure !== undefined) throw error;
+        if (!(error instanceof StorageError) || this.#session === undefined || this.#keeper.failure !== undefined)
+          throw error;
         this.#log.debug('waiting for the state of the cluster', { error });
       }
     }
@@ -304,11 +310,16 @@ export class RaftBackend implements RaftNode {
   }
 
   health(): RaftHealth {
-    return nodeHealth({ session: this.#session, failure: this.#failure });
+    return nodeHealth({ session: this.#session, failure: this.#keeper.failure });
   }
 
   status(): RaftNodeStatus {
-    return nodeStatus({ disk: this.#disk, session: this.#session, figures: this.#figures, writes: this.#writes });
+    return nodeStatus({
+      disk: this.#keeper.found,
+      session: this.#session,
+      figures: this.#figures,
+      writes: this.#writes,
+    });
   }
 
   /** Takes part from now on, if it does not already. */
@@ -328,10 +339,17 @@ export class RaftBackend implements RaftNode {
         this.#roster.tend();
         this.#restores.tend();
       },
-      failed: (error) => {
-        this.#failure = error;
-      },
+      failed: (error) => this.#keeper.fail(error),
     });
+  }
+
+  /** Everything that was in memory is gone, and what is on disk may be older: it is taken in again from the log. */
+  #reopened(disk: LevelDisk): void {
+    for (const listener of this.#appliedListeners) listener({ index: disk.applied, keys: [], everything: true });
+    if (this.#session === undefined) return;
+    this.#session = undefined;
+    this.#run();
+    this.#conditions.notice();
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {
@@ -339,7 +357,7 @@ export class RaftBackend implements RaftNode {
   }
 
   async #proposeEntry(data: Uint8Array, epoch: Epoch): Promise<WriteResult> {
-    if (this.#failure !== undefined || this.#role.activeTerm === 0 || epoch !== this.#role.activeTerm)
+    if (this.#keeper.failure !== undefined || this.#role.activeTerm === 0 || epoch !== this.#role.activeTerm)
       throw notActive();
     const applied = this.#writes.queue(data, epoch);
     this.#session?.driver.wake();
@@ -349,9 +367,8 @@ export class RaftBackend implements RaftNode {
   // ---- small questions ----
 
   #refusal(batch: WriteBatch): StorageError | undefined {
-    if (this.#failure !== undefined) {
-      return new StorageError('disk', 'the disk of this node failed', { cause: this.#failure });
-    }
+    const { failure } = this.#keeper;
+    if (failure !== undefined) return new StorageError('disk', 'the disk of this node failed', { cause: failure });
     if (this.#role.activeTerm === 0) return notActive();
     if (batch.epoch !== this.#role.activeTerm) {
       return new StorageError('epoch-lost', 'this was judged under an earlier epoch; nothing was written');
@@ -361,8 +378,7 @@ export class RaftBackend implements RaftNode {
   }
 
   #opened(): LevelDisk {
-    if (this.#disk === undefined) throw new StorageError('closed', 'the storage is not open');
-    return this.#disk;
+    return this.#keeper.disk;
   }
 
   #running(): RaftSession {
@@ -371,6 +387,6 @@ export class RaftBackend implements RaftNode {
   }
 
   #selfPeer(): PeerId {
-    return this.#disk?.identity?.peer ?? 0;
+    return this.#keeper.found?.identity?.peer ?? 0;
   }
 }

@@ -343,12 +343,15 @@ export class RaftDriver {
     }
     const hardState = this.#hardState;
     this.#hardState = undefined;
-    await this.#disk.install(meta, staged.members, hardState, staged.restore);
-    this.#raft.snapshotInstalled(meta);
-    this.#figures.snapshotsInstalled++;
-    this.#log.info('a snapshot from the leader replaced the state', { index: meta.index });
-    this.#hooks.members(staged.members);
-    this.#hooks.replaced(meta.index);
+    const switched = (): void => {
+      // In the turn in which reads see the new state: no cache may outlive the old one.
+      this.#raft.snapshotInstalled(meta);
+      this.#figures.snapshotsInstalled++;
+      this.#log.info('a snapshot from the leader replaced the state', { index: meta.index });
+      this.#hooks.members(staged.members);
+      this.#hooks.replaced(meta.index);
+    };
+    await this.#disk.install(meta, staged.members, hardState, switched, staged.restore);
     staged.done('installed');
   }
 
@@ -360,6 +363,7 @@ export class RaftDriver {
 
   /** What was applied goes to the disk when nothing else takes it along for two ticks. */
   #rest(): void {
+    this.#disk.tend(this.#clock.monotonicMs());
     if (!this.#disk.behind) return;
     this.#quietTicks++;
     if (this.#quietTicks < 2) return;
@@ -374,7 +378,6 @@ export class RaftDriver {
   #fail(error: unknown): void {
     this.halt();
     if (error instanceof StorageError) {
-      this.#log.error('the disk failed; this node takes no further part', { error });
       this.#hooks.failed(error);
       return;
     }

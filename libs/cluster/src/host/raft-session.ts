@@ -44,7 +44,7 @@ export interface SessionHost {
   readonly appliedListeners: ReadonlySet<AppliedListener>;
   /** With each tick, after raft's. */
   tick(): void;
-  /** The disk failed: the session has ended. */
+  /** The disk failed: `RaftSession.fail` is to be called. */
   failed(error: StorageError): void;
 }
 
@@ -163,6 +163,18 @@ export class RaftSession {
     this.#host.reads.abandon(noLeader);
   }
 
+  /** Ends it at once, since the disk failed. */
+  fail(error: StorageError): void {
+    const { writes, reads, conditions } = this.#host;
+    if (this.#failed) return;
+    this.#failed = true;
+    this.driver.halt();
+    this.#becomeStandby(undefined);
+    writes.abandon(() => new StorageError('disk', 'the disk of the active node failed', { cause: error }));
+    reads.abandon(noLeader);
+    conditions.notice();
+  }
+
   /**
    * On the active node: proposes a change of members and waits until it took effect.
    *
@@ -196,7 +208,7 @@ export class RaftSession {
       readState: (state) => reads.answer(state),
       send: (messages) => links.send(messages),
       sendSnapshot: (to) => this.snapshots.send(to),
-      failed: (error) => this.#fail(error),
+      failed: (error) => this.#host.failed(error),
     };
   }
 
@@ -279,16 +291,6 @@ export class RaftSession {
     this.#removed = removed;
     links.tell(this.#self, members);
     if (role.state.role === 'standby') this.#becomeStandby(this.leaderAddress());
-  }
-
-  #fail(error: StorageError): void {
-    const { writes, reads, conditions } = this.#host;
-    this.#failed = true;
-    this.#host.failed(error);
-    this.#becomeStandby(undefined);
-    writes.abandon(() => new StorageError('disk', 'the disk of the active node failed', { cause: error }));
-    reads.abandon(noLeader);
-    conditions.notice();
   }
 
   #tick(): void {

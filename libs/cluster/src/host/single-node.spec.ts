@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { HaState, WriteOp } from '@coffer/storage';
 import { epochOf, put, read, TestCluster, until } from './test-cluster.fixture.ts';
 
@@ -156,21 +155,5 @@ describe('a cluster of one node', () => {
     for (let at = 0; at < 40; at++) await put(node, `k/${at}`, 'v'.repeat(100_000));
     await until(() => node.status().logBytes <= 1 << 20);
     expect(await node.list('k/')).toHaveLength(40);
-  });
-
-  it('says so when its disk fails, and writes nothing more', async () => {
-    const node = await cluster.bootstrap('a');
-    await rm(cluster.path('a'), { recursive: true });
-    let failure: unknown;
-    for (let at = 0; failure === undefined && at < 1000; at++) {
-      failure = await put(node, `k/${at}`, 'v'.repeat(500_000)).then(
-        () => undefined,
-        (error: unknown) => error,
-      );
-    }
-    expect(failure).toMatchObject({ code: 'in-doubt' });
-    expect(node.health()).toMatchObject({ disk: 'failed', diskError: expect.stringContaining('could not be written') });
-    expect(node.state().role).toBe('standby');
-    await expect(node.write({ epoch: 2, ops: [] })).rejects.toMatchObject({ code: 'disk' });
   });
 });

@@ -7,7 +7,7 @@ import type { ClusterConfig, RaftNode } from '../cluster.ts';
 import { openRaftNode } from '../open-raft-node.ts';
 import { FakeNetwork, type FakeTransport } from './fake-network.fixture.ts';
 
-const tls = { caCertificate: '', caKey: new Secret('') };
+export const tls = { caCertificate: '', caKey: new Secret('') };
 
 /** Waits until something is so; the test's own timeout ends it. */
 export async function until(condition: () => boolean): Promise<void> {

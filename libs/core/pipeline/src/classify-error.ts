@@ -53,6 +53,11 @@ function ofStorage(error: StorageError): RequestError {
         retryAfterSeconds: 1,
       });
     case 'disk':
+      // Nothing was written; another node can do it, or this one when its disk works again.
+      return new RequestError('standby', 'the storage of this node does not work', {
+        cause: error,
+        retryAfterSeconds: 1,
+      });
     case 'corrupt':
     case 'closed':
       return new RequestError('internal', undefined, { cause: error });
