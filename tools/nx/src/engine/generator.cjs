@@ -1,6 +1,6 @@
 'use strict';
 
-const { formatFiles, updateJson } = require('@nx/devkit');
+const { formatFiles, installPackagesTask, updateJson } = require('@nx/devkit');
 const { filesOfAuth, filesOfSecret } = require('./files.cjs');
 
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
@@ -63,6 +63,8 @@ module.exports = async function engineGenerator(tree, { name, kind = 'secret' })
   addToServer(tree, names);
   await formatFiles(tree);
   return () => {
-    process.stdout.write(`\n${names.folder} is listed in apps/server/src/plugins.ts. Link it: npm install\n`);
+    process.stdout.write(`\n${names.folder} is listed in apps/server/src/plugins.ts.\n`);
+    // Links the new package; nothing is fetched that is not there.
+    installPackagesTask(tree, true);
   };
 };
