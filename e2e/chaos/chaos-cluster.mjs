@@ -51,7 +51,7 @@ export class ChaosCluster {
     cluster.command = command;
     try {
       await cluster.#prepare(await freePorts(portBase, 12), tmpfs);
-      for (const node of cluster.nodes) cluster.#keepers.push(cluster.#keep(node));
+      for (const node of [...cluster.nodes, cluster.guest]) cluster.#keepers.push(cluster.#keep(node));
       await cluster.#initialise();
     } catch (error) {
       error.message += cluster.tailOfLogs();
@@ -252,7 +252,7 @@ export class ChaosCluster {
     }
     await Promise.all(this.#keepers);
     // a keeper may have started one while the others were ended
-    for (const node of this.nodes) if (node.process?.alive) await node.process.end('SIGKILL');
+    for (const node of [...this.nodes, this.guest]) if (node?.process?.alive) await node.process.end('SIGKILL');
     this.network.close();
     for (const folder of this.#mounts) {
       execFileSync('umount', ['-l', folder]);

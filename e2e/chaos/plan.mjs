@@ -58,6 +58,7 @@ export function planRound(seed, { roundMs, only = [], offers }) {
   for (let made = 0; made < count; made++) {
     const taken = new Set(plan.map(({ kind }) => FAULTS[kind].alone).filter(Boolean));
     const choices = kinds.filter(([, { alone }]) => alone === undefined || !taken.has(alone));
+    if (choices.length === 0) break;
     const [kind, { forMs, link, alone }] = weighted(choices, random);
     const node = random.below(3);
     plan.push({
@@ -69,7 +70,6 @@ export function planRound(seed, { roundMs, only = [], offers }) {
       ...(kind === 'delay-links' || kind === 'slow-disk' ? { delayMs: random.between(5, 250) } : {}),
       ...(alone ? { other: random.below(2) } : {}),
     });
-    if (choices.length === 0) break;
   }
   return plan.sort((a, b) => a.atMs - b.atMs);
 }

@@ -1,4 +1,4 @@
-import type { Clock, Log } from '@coffer/kernel';
+import { Turns, type Clock, type Log } from '@coffer/kernel';
 import { StorageError, type NodeAddress } from '@coffer/storage';
 import type { MembershipStep, PeerId, RaftStatus } from 'raft-ts';
 import type { ForwardChannel, NumberedPeer, PeerInfo } from '../cluster.ts';
@@ -40,6 +40,7 @@ export class Roster {
   #announcedAtMs = 0;
   #restUntilMs = 0;
   #tending = false;
+  readonly #admissions = new Turns();
 
   constructor(host: RosterHost, forward: ForwardChannel, clock: Clock, log: Log) {
     this.#host = host;
@@ -49,7 +50,12 @@ export class Roster {
     forward.serve(ANNOUNCE, (payload, from) => this.#announced(payload, from));
   }
 
-  async admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
+  /** One after the other: the next free number is known when the one before took effect. */
+  admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
+    return this.#admissions.take(() => this.#admit(peer, nonVoter));
+  }
+
+  async #admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
     this.#mustBeActive();
     const known = this.#host.members().list.find((member) => member.nodeId === peer.nodeId);
     if (known !== undefined) {
