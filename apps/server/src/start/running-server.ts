@@ -62,6 +62,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     healthPages(app.get(LazyModuleLoader), {
       sealStatus: () => node.sealStatus(),
       ha: () => node.ha(),
+      ending: () => node.ending(),
       storageFault: () => {
         const health = store.raft?.raft.health();
         return health && health.disk !== 'ok'

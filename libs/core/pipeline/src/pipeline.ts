@@ -161,12 +161,10 @@ export class Pipeline {
     if (error instanceof AssertionFailure) throw error;
     const told = error === FORWARD ? new RequestError('standby', undefined, { retryAfterSeconds: 1 }) : classify(error);
     if (told.status >= 500 && told.code !== 'sealed' && told.code !== 'not-initialized') {
-      this.#log.error('request failed', {
-        requestId: request.id,
-        path: request.path,
-        code: told.code,
-        cause: told.cause,
-      });
+      const fields = { requestId: request.id, path: request.path, code: told.code, cause: told.cause };
+      // What a client itself gave up is nobody's failure.
+      if (request.signal.aborted) this.#log.debug('request given up by its client', fields);
+      else this.#log.error('request failed', fields);
     }
     return told;
   }
