@@ -6,7 +6,10 @@ const { filesOfAuth, filesOfSecret } = require('./files.cjs');
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const MODULES = /export const PLUGIN_MODULES = \[([^\]]*)\];/;
 
-/** Names and places of a type: `two-words` is made by `TwoWordsEngine` or `TwoWordsMethod`. */
+/**
+ * Names and places of a type: `two-words` is made by `TwoWordsEngine` or `TwoWordsMethod`. Many names are of both kinds
+ * (`ldap`, `kubernetes`), so their modules differ as well.
+ */
 function namesOf(name, kind) {
   const pascal = name
     .split('-')
@@ -15,7 +18,7 @@ function namesOf(name, kind) {
   const isAuth = kind === 'auth';
   return {
     name,
-    moduleName: `${pascal}Module`,
+    moduleName: `${pascal}${isAuth ? 'Auth' : ''}Module`,
     className: `${pascal}${isAuth ? 'Method' : 'Engine'}`,
     packageName: `@coffer/${isAuth ? 'auth' : 'engine'}-${name}`,
     folder: `libs/${isAuth ? 'auth' : 'engines'}/${name}`,
