@@ -224,15 +224,15 @@ export class ChaosCluster {
     );
   }
 
-  /** What the nodes logged since the last call that no client should have to see the cause of. */
-  internalErrors() {
+  /** What the nodes logged since the last call of errors inside, and of their disks. */
+  remarks() {
     return [...this.nodes, this.guest].flatMap((node) => {
       if (!node.process) return [];
       const lines = node.process.log.split('\n');
       const added = lines.slice(node.linesSeen ?? 0, -1);
       node.linesSeen = lines.length - 1;
       return added
-        .filter((line) => /code=internal|Assertion|uncaught/i.test(line))
+        .filter((line) => /code=internal|Assertion|uncaught|the disk|rule of the program/i.test(line))
         .map((line) => `${node.id}: ${line}`);
     });
   }

@@ -27,7 +27,7 @@ export const FAULTS = {
   'reset-clients': { weight: 2, forMs: [1, 1] },
   'step-down': { weight: 4, forMs: [1, 1] },
   'seal-node': { weight: 2, forMs: [50, 1500] },
-  'seal-leader': { weight: 1, forMs: [50, 1500] },
+  'seal-leader': { weight: 2, forMs: [50, 1500] },
   'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership' },
   'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership' },
   'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership' },
