@@ -21,8 +21,10 @@ import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { pages } from '../pages/pages.ts';
+import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
 import { endGracefully } from './graceful-end.ts';
 import type { ServerSettings } from './settings.ts';
+import { guardVersion } from './version-guard.ts';
 
 /** A server that runs: its node, its listeners, and the Nest application beside them. */
 export interface RunningServer {
@@ -166,6 +168,7 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     log: raftLog,
     transport,
   });
+  await guardVersion(storage.path, { version: COFFER_VERSION, format: DATA_FORMAT });
   await raft.open();
   const member = new ClusterMember({ raft, retryJoin: storage.retryJoin, clock, random, log: raftLog });
   return { backend: raft, ha: raft, cluster: member, raft: member, forward: raft.forward };
