@@ -1,6 +1,7 @@
 import type { Secret } from '@coffer/kernel';
 import type { Backend, HaCoordinator, NodeAddress, WriteResult } from '@coffer/storage';
 import type { Message, PeerId, RaftStatus, SnapshotMeta } from 'raft-ts';
+import type { ClusterMembership } from './membership.ts';
 
 /** How this node takes part in the cluster. */
 export interface ClusterConfig {
@@ -13,7 +14,6 @@ export interface ClusterConfig {
   readonly listenAddress: string;
   /** Scales the election timeouts (as Vault's `performance_multiplier`, 1–10). */
   readonly performanceMultiplier: number;
-  readonly retryJoin: readonly JoinTarget[];
   /** The log is cut once it is longer than so many entries or bytes beyond what followers need. */
   readonly logEntriesMax: number;
   readonly logBytesMax: number;
@@ -23,6 +23,8 @@ export interface ClusterConfig {
 
 export interface JoinTarget {
   readonly leaderApiAddress: string;
+  /** The one to connect to, of several addresses that its name has. */
+  readonly address?: string;
   readonly caCertificate?: string;
   readonly clientCertificate?: string;
   readonly clientKey?: string;
@@ -32,7 +34,9 @@ export interface JoinTarget {
 /** A member as `sys/storage/raft/configuration` lists it. */
 export interface PeerInfo {
   readonly nodeId: string;
+  /** `host:port` of the cluster port. */
   readonly address: string;
+  readonly apiAddress: string;
   readonly leader: boolean;
   readonly voter: boolean;
   readonly protocolVersion: string;
@@ -78,9 +82,9 @@ export class ForwardError extends Error {
  * (its node id as the subject alternative name `<nodeId>.coffer.internal`) and trusts leaves of this authority only.
  */
 export interface ClusterTls {
-  /** PEM. */
+  /** PEM. The first signs leaves; others that follow are trusted as well, while one takes the other's place. */
   readonly caCertificate: string;
-  /** PKCS #8 PEM. */
+  /** Of the first, PKCS #8 PEM. */
   readonly caKey: Secret<string>;
 }
 
@@ -120,8 +124,18 @@ export interface Transport {
   /** Begins to listen and to dial with this identity. */
   open(identity: { readonly nodeId: string; readonly clusterId: string; readonly tls: ClusterTls }): Promise<void>;
   close(): Promise<void>;
-  /** Where each raft number lives. Replaces the former table. */
-  setPeers(peers: ReadonlyMap<PeerId, NodeAddress>): void;
+  /**
+   * Where each raft number lives. Replaces the former table.
+   *
+   * @param nextPeer numbers below were given away; those that are not in the table are of removed nodes
+   */
+  setPeers(peers: ReadonlyMap<PeerId, NodeAddress>, nextPeer?: PeerId): void;
+  /** A member may be at this address; nobody vouches for it. It is tried where the member is not found elsewhere. */
+  hint(nodeId: string, clusterAddress: string): void;
+  /** Other authorities, and a new certificate of the first, while open; connections go on. */
+  renew(tls: ClusterTls): Promise<void>;
+  /** A member says that this node is none any more. */
+  onRemoved(listener: () => void): void;
   /** Best effort, in order per peer while the connection lasts; never blocks: a peer that does not read loses messages. */
   send(messages: readonly Message[]): void;
   onMessage(listener: (message: Message) => void): void;
@@ -145,8 +159,20 @@ export interface RaftNode extends Backend, HaCoordinator {
   clusterId(): string | undefined;
   /** Begins a new cluster of this one node (during `init`): elects itself at once, without a network. */
   bootstrap(clusterId: string): Promise<void>;
-  /** Takes part in the cluster, after unsealing; resolves when a leader is known or `signal` is aborted. */
+  /**
+   * Takes part in the cluster, after unsealing. Waits for nobody: a leader may come to be much later, when enough other
+   * nodes are unsealed. Only a node that is the only voter leads already when this resolves.
+   *
+   * @throws StorageError `conflict` where it belongs to no cluster; MembershipError where it was removed
+   */
   connect(tls: ClusterTls, signal?: AbortSignal): Promise<void>;
+  /** Other authorities for the cluster port, from now on. */
+  renewTls(tls: ClusterTls): Promise<void>;
+  /** A member may be at this address; see `Transport.hint`. */
+  hint(nodeId: string, clusterAddress: string): void;
+  /** Called once when this node learns that it was removed; it takes no part any more then. */
+  onRemoved(listener: () => void): void;
+  readonly membership: ClusterMembership;
   /** Hands the lead over if it has it, and takes no further part (sealing). */
   disconnect(): Promise<void>;
   /**
@@ -164,7 +190,11 @@ export interface RaftNode extends Backend, HaCoordinator {
     peer: NodeAddress,
     options: { readonly nonVoter: boolean },
   ): Promise<{ readonly peerId: number; readonly peers: readonly NumberedPeer[] }>;
-  /** On the active node. @throws StorageError `not-active` (also where it is to remove itself: step down first) */
+  /**
+   * On the active node. One that is to remove itself hands over first.
+   *
+   * @throws StorageError `not-active`; MembershipError where it is the only voter, or nobody can take over
+   */
   removePeer(nodeId: string): Promise<void>;
   peers(): readonly PeerInfo[];
   /** A consistent copy of the whole state, while writes go on. @throws StorageError `not-active` where there is none */

@@ -1,4 +1,7 @@
+export * from './autopilot/autopilot-config.ts';
 export * from './cluster.ts';
+export type { Echo, EchoFacts } from './host/echoes.ts';
 export * from './join/index.ts';
+export * from './membership.ts';
 export * from './open-raft-node.ts';
 export * from './transport/index.ts';

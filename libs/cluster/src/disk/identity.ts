@@ -6,6 +6,8 @@ export interface DiskIdentity {
   readonly nodeId: string;
   readonly clusterId: string;
   readonly peer: PeerId;
+  /** The cluster has removed this node: nothing on the disk counts any more, and it must not vote again. */
+  readonly removed?: boolean;
 }
 
 /** The form of the whole database; a later one is refused. */
@@ -23,10 +25,10 @@ export function decodeIdentity(bytes: Uint8Array): DiskIdentity {
   } catch (cause) {
     throw new StorageError('corrupt', 'the identity on the disk is damaged', { cause });
   }
-  const { format, nodeId, clusterId, peer } = raw;
+  const { format, nodeId, clusterId, peer, removed } = raw;
   if (format !== FORMAT) throw new StorageError('disk', 'the folder was written by another version of the server');
   if (typeof nodeId !== 'string' || typeof clusterId !== 'string' || !Number.isSafeInteger(peer)) {
     throw new StorageError('corrupt', 'the identity on the disk is damaged');
   }
-  return { nodeId, clusterId, peer: peer as PeerId };
+  return { nodeId, clusterId, peer: peer as PeerId, ...(removed === true ? { removed } : {}) };
 }

@@ -332,6 +332,40 @@ export class LevelDisk {
     });
   }
 
+  /** Remembers that the cluster has removed this node, also over restarts. */
+  async markRemoved(): Promise<void> {
+    const identity = this.#identity;
+    assert(identity !== undefined, 'only a member can be removed');
+    await this.#exclusively(async () => {
+      const removed = { ...identity, removed: true };
+      await written(this.#db.put(IDENTITY_KEY, encodeIdentity(removed), { sync: true }));
+      this.#identity = removed;
+    });
+  }
+
+  /**
+   * Replaces the members by others without the cluster's consent, after the loss of its majority: what is applied is
+   * first made durable. Entries that are not applied yet stay, but those that change members lose their effect.
+   */
+  async recover(members: Members): Promise<void> {
+    await this.#exclusively(async () => {
+      const batch = this.#db.batch();
+      const from = this.#applied + 1;
+      const open = from <= this.log.lastIndex() ? this.#openEntries(from) : [];
+      const first = open.findIndex((entry) => entry.kind === 'membership');
+      if (first >= 0) this.log.append(open.slice(first).map(withoutChange), batch);
+      this.#members = members;
+      this.#membersChanged = false;
+      batch.put(MEMBERS_KEY, encodeMembers(members));
+      await written(batch.write({ sync: true }));
+      this.log.written();
+    });
+  }
+
+  #openEntries(from: LogIndex): readonly Entry[] {
+    return this.log.entries(from, this.log.lastIndex() + 1, Number.MAX_SAFE_INTEGER) ?? [];
+  }
+
   /** A consistent view of what is on disk, for streaming; the caller closes it. */
   view(): StateView {
     return new StateView(this.#db);
@@ -444,4 +478,9 @@ export class LevelDisk {
     this.#tail = running.catch(() => undefined);
     await running;
   }
+}
+
+/** The same place in the log, without effect. */
+function withoutChange(entry: Entry): Entry {
+  return entry.kind === 'membership' ? { kind: 'empty', term: entry.term, index: entry.index } : entry;
 }

@@ -39,7 +39,7 @@ export class ClusterLinks {
   }
 
   /** The members have changed. */
-  tell(self: PeerId, { list }: Members): void {
+  tell(self: PeerId, { list, nextPeer }: Members): void {
     const addresses = new Map<PeerId, NodeAddress>();
     const known = list.length > 0 ? list : this.#firstPeers.map((peer) => ({ ...peer, peer: peer.peerId }));
     for (const { peer, nodeId, apiAddress, clusterAddress } of known) {
@@ -47,6 +47,6 @@ export class ClusterLinks {
     }
     // The transport wants to know its own number, too: it says who a snapshot is from.
     if (self !== 0) addresses.set(self, this.#self);
-    this.#transport.setPeers(addresses);
+    this.#transport.setPeers(addresses, nextPeer);
   }
 }

@@ -88,6 +88,23 @@ export class FakeTransport implements Transport {
     this.#peers = peers;
   }
 
+  readonly hints: string[] = [];
+
+  hint(nodeId: string, clusterAddress: string): void {
+    this.hints.push(`${nodeId} ${clusterAddress}`);
+  }
+
+  renew(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** As a member's refusal. */
+  tellRemoved: () => void = () => undefined;
+
+  onRemoved(listener: () => void): void {
+    this.tellRemoved = listener;
+  }
+
   send(messages: readonly Message[]): void {
     for (const message of messages) {
       const copy = structuredClone(message);

@@ -42,14 +42,15 @@ export function nodeStatus(parts: {
 export function nodeHealth(parts: {
   readonly session: RaftSession | undefined;
   readonly failure: StorageError | undefined;
+  readonly removed: boolean;
 }): RaftHealth {
-  const { session, failure } = parts;
+  const { session, failure, removed } = parts;
   return {
     disk: failure !== undefined ? 'failed' : session?.stuck === true ? 'stuck' : 'ok',
     ...(failure === undefined ? {} : { diskError: failure.message }),
     diskWriteMs: session?.driver.writeMs() ?? 0,
     running: session !== undefined,
     leaderKnown: session !== undefined && session.driver.standing.leader !== 0,
-    removed: session?.removed === true,
+    removed,
   };
 }

@@ -25,24 +25,26 @@ import type {
 import type { LevelDisk } from '../disk/level-disk.ts';
 import type { Member } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
+import type { ClusterMembership } from '../membership.ts';
 import { refuseKeys } from './batch-rules.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { Conditions } from './conditions.ts';
 import { DiskKeeper } from './disk-keeper.ts';
 import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
-import { noLeader, notActive } from './node-errors.ts';
+import { noLeader, notActive, removedError } from './node-errors.ts';
 import { nodeHealth, nodeStatus, type CommitFigures } from './node-figures.ts';
 import { PendingWrites } from './pending-writes.ts';
-import { RaftSession, type RaftNodeParts } from './raft-session.ts';
+import { isOnly, RaftSession, type RaftNodeParts } from './raft-session.ts';
 import { ReadRounds } from './read-rounds.ts';
 import { Roster } from './roster.ts';
+import { recoverFromPeersFile } from './peers-file.ts';
 import { RestoreRunner } from './restore-runner.ts';
 import { stateSnapshot } from './state-snapshot.ts';
 import { timing, type Timing } from './timing.ts';
 
-/** A node that joined waits so long to become a voter; it is a member without that, too. */
-const PROMOTION_MS_MAX = 5000;
+/** A node that joined waits so long to become a voter; it is a member without that, and autopilot may take its time. */
+const PROMOTION_MS_MAX = 1000;
 
 /** One node's replicated store on LevelDB; see `RaftNode`. */
 export class RaftBackend implements RaftNode {
@@ -69,6 +71,8 @@ export class RaftBackend implements RaftNode {
   #joining = false;
   /** Another state is about to take the place of the present one. */
   #held = false;
+  #leaving = false;
+  readonly #removedListeners = new Set<() => void>();
 
   constructor(parts: RaftNodeParts) {
     const { config, clock, log, transport } = parts;
@@ -99,6 +103,9 @@ export class RaftBackend implements RaftNode {
     this.#roster = new Roster(
       {
         self: this.self,
+        tickMs: this.#timing.tickMs,
+        appliedIndex: () => this.appliedIndex(),
+        stepDown: () => this.stepDown(),
         selfPeer: () => this.#selfPeer(),
         members: () => this.#opened().members,
         raftStatus: () => this.#session?.raft.status(),
@@ -124,6 +131,7 @@ export class RaftBackend implements RaftNode {
     this.#hints = new LeaderHints(clock, parts.random, () => this.#session?.driver);
     transport.onMessage((message) => this.#session?.act((raft) => raft.step(message)));
     transport.onUnreachable((peer, how) => this.#hints.unreachable(peer, how));
+    transport.onRemoved(() => this.#wasRemoved());
     transport.onSnapshot((from, meta, contents) => {
       if (this.#session === undefined) return Promise.reject(noLeader());
       return this.#session.snapshots.receive(from, meta, contents);
@@ -194,8 +202,14 @@ export class RaftBackend implements RaftNode {
 
   // ---- RaftNode ----
 
-  open(): Promise<void> {
-    return this.#keeper.open();
+  async open(): Promise<void> {
+    await this.#keeper.open();
+    try {
+      await recoverFromPeersFile(this.#opened(), this.#parts.config, this.#log);
+    } catch (error) {
+      await this.#keeper.close();
+      throw error;
+    }
   }
 
   clusterId(): string | undefined {
@@ -217,11 +231,28 @@ export class RaftBackend implements RaftNode {
 
   async connect(tls: ClusterTls, signal?: AbortSignal): Promise<void> {
     if (this.#keeper.failure !== undefined) throw this.#keeper.failure;
-    const { identity } = this.#opened();
+    const { identity, members } = this.#opened();
     if (identity === undefined) throw new StorageError('conflict', 'this node belongs to no cluster yet');
-    await this.#links.open(identity, this.#opened().members, tls);
+    if (identity.removed === true) throw removedError();
+    await this.#links.open(identity, members, tls);
     this.#run();
-    await this.#conditions.until(() => this.#session?.settled === true, signal);
+    if (isOnly(members, identity.peer)) await this.#conditions.until(() => this.#session?.settled === true, signal);
+  }
+
+  renewTls(tls: ClusterTls): Promise<void> {
+    return this.#parts.transport.renew(tls);
+  }
+
+  hint(nodeId: string, clusterAddress: string): void {
+    this.#parts.transport.hint(nodeId, clusterAddress);
+  }
+
+  onRemoved(listener: () => void): void {
+    this.#removedListeners.add(listener);
+  }
+
+  get membership(): ClusterMembership {
+    return this.#roster;
   }
 
   async disconnect(): Promise<void> {
@@ -310,7 +341,8 @@ export class RaftBackend implements RaftNode {
   }
 
   health(): RaftHealth {
-    return nodeHealth({ session: this.#session, failure: this.#keeper.failure });
+    const removed = this.#keeper.found?.identity?.removed === true;
+    return nodeHealth({ session: this.#session, failure: this.#keeper.failure, removed });
   }
 
   status(): RaftNodeStatus {
@@ -335,6 +367,7 @@ export class RaftBackend implements RaftNode {
       conditions: this.#conditions,
       figures: this.#figures,
       appliedListeners: this.#appliedListeners,
+      removed: () => this.#wasRemoved(),
       tick: () => {
         this.#roster.tend();
         this.#restores.tend();
@@ -350,6 +383,26 @@ export class RaftBackend implements RaftNode {
     this.#session = undefined;
     this.#run();
     this.#conditions.notice();
+  }
+
+  /** Takes no further part, for good: what a removed node says would only disturb the others. */
+  #wasRemoved(): void {
+    const disk = this.#keeper.found;
+    if (this.#leaving || disk?.identity === undefined || disk.identity.removed === true) return;
+    this.#leaving = true;
+    this.#log.error('this node was removed from the cluster: wipe its storage folder to let it join again');
+    disk
+      .markRemoved()
+      .then(() => this.disconnect())
+      .then(
+        () => {
+          for (const listener of this.#removedListeners) listener();
+        },
+        (error: unknown) => this.#log.error('cannot leave the cluster in good order', { error }),
+      )
+      .finally(() => {
+        this.#leaving = false;
+      });
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {

@@ -42,6 +42,8 @@ export interface SessionHost {
   readonly conditions: Conditions;
   readonly figures: CommitFigures;
   readonly appliedListeners: ReadonlySet<AppliedListener>;
+  /** This node is no member any more. */
+  removed(): void;
   /** With each tick, after raft's. */
   tick(): void;
   /** The disk failed: `RaftSession.fail` is to be called. */
@@ -61,7 +63,6 @@ export class RaftSession {
   readonly #clock: Clock;
   #alone = false;
   #stuck = false;
-  #removed = false;
   #failed = false;
 
   /** Creates the core from what is on disk and lets it run. */
@@ -109,11 +110,6 @@ export class RaftSession {
   /** Whether the present write to the disk takes longer than the others would wait for this node. */
   get stuck(): boolean {
     return this.#stuck;
-  }
-
-  /** Whether this node was removed from the cluster. */
-  get removed(): boolean {
-    return this.#removed;
   }
 
   get leads(): boolean {
@@ -285,11 +281,9 @@ export class RaftSession {
     const { disk, role, links } = this.#host;
     const { members } = disk;
     this.#alone = role.activeTerm !== 0 && isOnly(members, this.#self);
-    const { voters, votersOutgoing, learners } = members.membership;
-    const removed = ![...voters, ...votersOutgoing, ...learners].includes(this.#self);
-    if (removed && !this.#removed) this.#log.warn('this node was removed from the cluster');
-    this.#removed = removed;
     links.tell(this.#self, members);
+    // Its number was given away once and is not listed: numbers are never used again.
+    if (members.nextPeer > this.#self && !members.list.some(({ peer }) => peer === this.#self)) this.#host.removed();
     if (role.state.role === 'standby') this.#becomeStandby(this.leaderAddress());
   }
 
@@ -318,7 +312,8 @@ export class RaftSession {
   }
 }
 
-function isOnly(members: Members, self: PeerId): boolean {
+/** Whether a node decides alone. */
+export function isOnly(members: Members, self: PeerId): boolean {
   const { voters, votersOutgoing } = members.membership;
   return voters.length === 1 && voters[0] === self && votersOutgoing.length === 0;
 }

@@ -1,23 +1,26 @@
-import { Turns, type Clock, type Log } from '@coffer/kernel';
+import type { Clock, Log } from '@coffer/kernel';
 import { StorageError, type NodeAddress } from '@coffer/storage';
 import type { MembershipStep, PeerId, RaftStatus } from 'raft-ts';
+import { Autopilot } from '../autopilot/autopilot.ts';
+import type { AutopilotConfig } from '../autopilot/autopilot-config.ts';
 import type { ForwardChannel, NumberedPeer, PeerInfo } from '../cluster.ts';
 import { encodeMemberContext, type Member, type Members } from '../disk/members.ts';
+import { MembershipError, type AutopilotState, type ClusterMembership } from '../membership.ts';
+import { Announcer } from './announcer.ts';
+import { Echoes, type Echo, type EchoFacts } from './echoes.ts';
 
-/** A learner that is at most so many entries behind becomes a voter. */
-const CAUGHT_UP_ENTRIES = 256;
-/** How often a moved node announces itself, and what failed is tried again. */
-const TEND_MS = 500;
+/** What failed is tried again after so long. */
+const REST_MS = 500;
 /** A change of members waits so long for a former one to end, in milliseconds. */
 const CHANGE_MS_MAX = 10_000;
 const RETRY_MS = 50;
 
-const ANNOUNCE = 'cluster/announce';
-
 export interface RosterHost {
   readonly self: NodeAddress;
+  readonly tickMs: number;
   selfPeer(): PeerId;
   members(): Members;
+  appliedIndex(): number;
   raftStatus(): RaftStatus | undefined;
   active(): boolean;
   leaderAddress(): NodeAddress | undefined;
@@ -29,35 +32,51 @@ export interface RosterHost {
    */
   change(steps: readonly MembershipStep[], context: Uint8Array): Promise<boolean>;
   announce(peer: PeerId, address: NodeAddress): Promise<void>;
+  stepDown(): Promise<void>;
 }
 
-/** The members of the cluster: joins, removals, promotion of learners, changes of address. */
-export class Roster {
+/** The members of the cluster: joins, removals, votes given and taken, changes of address. */
+export class Roster implements ClusterMembership {
   readonly #host: RosterHost;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #forward: ForwardChannel;
-  #announcedAtMs = 0;
+  readonly #announcer: Announcer;
+  readonly #echoes: Echoes;
+  readonly #autopilot: Autopilot;
   #restUntilMs = 0;
   #tending = false;
-  readonly #admissions = new Turns();
 
   constructor(host: RosterHost, forward: ForwardChannel, clock: Clock, log: Log) {
     this.#host = host;
     this.#clock = clock;
     this.#log = log;
-    this.#forward = forward;
-    forward.serve(ANNOUNCE, (payload, from) => this.#announced(payload, from));
+    this.#announcer = new Announcer(host, forward, clock);
+    const isMember = (nodeId: string): boolean => this.#find(nodeId) !== undefined;
+    this.#echoes = new Echoes(
+      {
+        active: () => host.active(),
+        appliedIndex: () => host.appliedIndex(),
+        leaderAddress: () => host.leaderAddress(),
+        isMember,
+      },
+      forward,
+      clock,
+      log,
+    );
+    this.#autopilot = new Autopilot(
+      {
+        members: () => host.members(),
+        raftStatus: () => host.raftStatus(),
+        echoes: () => this.#echoes.received(),
+        tickMs: host.tickMs,
+      },
+      clock,
+    );
   }
 
-  /** One after the other: the next free number is known when the one before took effect. */
-  admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
-    return this.#admissions.take(() => this.#admit(peer, nonVoter));
-  }
-
-  async #admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
+  async admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
     this.#mustBeActive();
-    const known = this.#host.members().list.find((member) => member.nodeId === peer.nodeId);
+    const known = this.#find(peer.nodeId);
     if (known !== undefined) {
       if (this.#alive(known.peer)) {
         throw new StorageError('conflict', `a living member is named ${peer.nodeId} already`);
@@ -75,13 +94,35 @@ export class Roster {
 
   async remove(nodeId: string): Promise<void> {
     this.#mustBeActive();
-    const known = this.#host.members().list.find((member) => member.nodeId === nodeId);
+    const known = this.#find(nodeId);
     if (known === undefined) return;
-    if (known.peer === this.#host.selfPeer()) {
-      throw new StorageError('not-active', 'the active node cannot remove itself: step down first');
-    }
+    if (known.peer === this.#host.selfPeer()) return this.#leaveToNext('remove');
+    this.#mustKeepAVoter(known.peer, 'remove');
     await this.#change([{ kind: 'remove', peer: known.peer }], undefined);
     this.#log.info('a node was removed', { nodeId, peer: known.peer });
+  }
+
+  async promote(nodeId: string): Promise<void> {
+    this.#mustBeActive();
+    const known = this.#known(nodeId);
+    if (known.promote || this.#votes(known.peer)) {
+      throw new MembershipError(`server ${nodeId} is not a non-voter`);
+    }
+    // Autopilot gives it its vote when it is fit for that.
+    await this.#change([{ kind: 'add-learner', peer: known.peer }], { ...known, promote: true });
+    this.#log.info('a node is to become a voter', { nodeId });
+  }
+
+  async demote(nodeId: string): Promise<void> {
+    this.#mustBeActive();
+    const known = this.#known(nodeId);
+    if (!known.promote && !this.#votes(known.peer)) {
+      throw new MembershipError(`server ${nodeId} is already a non-voter`);
+    }
+    this.#mustKeepAVoter(known.peer, 'demote');
+    if (known.peer === this.#host.selfPeer()) return this.#leaveToNext('demote');
+    await this.#change([{ kind: 'add-learner', peer: known.peer }], { ...known, promote: false });
+    this.#log.info('a node lost its vote', { nodeId });
   }
 
   peers(): readonly PeerInfo[] {
@@ -90,28 +131,40 @@ export class Roster {
     return list.map((member) => ({
       nodeId: member.nodeId,
       address: member.clusterAddress.replace(/^[a-z]+:\/\//, ''),
+      apiAddress: member.apiAddress,
       leader: member.peer === leader,
       voter: membership.voters.includes(member.peer),
       protocolVersion: '3',
     }));
   }
 
+  autopilot(): AutopilotState | undefined {
+    return this.#autopilot.state();
+  }
+
+  configure(config: AutopilotConfig): void {
+    this.#autopilot.configure(config);
+  }
+
+  echoing(facts: () => EchoFacts): void {
+    this.#echoes.tell(facts);
+  }
+
+  echoes(): ReadonlyMap<string, Echo> {
+    return this.#echoes.received();
+  }
+
   /** Called with each tick. */
   tend(): void {
-    if (this.#tending) return;
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs < this.#restUntilMs) return;
+    this.#echoes.tend();
+    if (this.#tending || this.#clock.monotonicMs() < this.#restUntilMs) return;
     // At each tick: until a learner is a voter, the cluster survives less than its operator thinks.
-    let work = this.#host.active() ? this.#promotion() : undefined;
-    if (work === undefined && nowMs - this.#announcedAtMs >= TEND_MS) {
-      this.#announcedAtMs = nowMs;
-      work = this.#selfAnnouncement();
-    }
+    const work = this.#autopilotWork() ?? this.#announcer.due();
     if (work === undefined) return;
     this.#tending = true;
     void work
       .catch((error: unknown) => {
-        this.#restUntilMs = this.#clock.monotonicMs() + TEND_MS;
+        this.#restUntilMs = this.#clock.monotonicMs() + REST_MS;
         this.#log.warn('a change of the members has to wait', { error });
       })
       .finally(() => {
@@ -119,52 +172,33 @@ export class Roster {
       });
   }
 
-  /** Makes a voter of a learner that has caught up, if there is one. */
-  #promotion(): Promise<void> | undefined {
-    const { list, membership } = this.#host.members();
-    if (membership.learners.length === 0) return undefined;
-    const status = this.#host.raftStatus();
-    if (status === undefined) return undefined;
-    for (const member of list) {
-      if (!member.promote || !membership.learners.includes(member.peer)) continue;
-      const progress = status.progress.find((each) => each.peer === member.peer);
-      if (progress === undefined || !progress.recentlyActive || progress.state !== 'replicate') continue;
-      if (status.lastIndex - progress.match > CAUGHT_UP_ENTRIES) continue;
+  #autopilotWork(): Promise<void> | undefined {
+    if (!this.#host.active()) return undefined;
+    const servers = this.#autopilot.judge();
+    if (servers === undefined) return undefined;
+    const ready = this.#autopilot.toPromote(servers);
+    if (ready !== undefined) {
+      const { member } = ready;
       this.#log.info('a node caught up and becomes a voter', { nodeId: member.nodeId });
-      const promoted = { ...member, promote: false };
-      return this.#change([{ kind: 'add-voter', peer: member.peer }], promoted);
+      return this.#change([{ kind: 'add-voter', peer: member.peer }], { ...member, promote: false });
     }
-    return undefined;
+    const dead = this.#autopilot.toRemove(servers);
+    if (dead === undefined) return undefined;
+    const { nodeId, peer } = dead.member;
+    this.#log.warn('autopilot removes a dead server', { nodeId, peer, silentMs: dead.silentMs });
+    return this.#change([{ kind: 'remove', peer }], undefined);
   }
 
-  /** Tells the cluster where this node is now, if it has moved. */
-  #selfAnnouncement(): Promise<void> | undefined {
-    const peer = this.#host.selfPeer();
-    const known = this.#host.members().list.find((member) => member.peer === peer);
-    const { self } = this.#host;
-    if (known === undefined) return undefined;
-    if (known.apiAddress === self.apiAddress && known.clusterAddress === self.clusterAddress) return undefined;
-    if (this.#host.active()) return this.#host.announce(peer, self);
-    const leader = this.#host.leaderAddress();
-    if (leader === undefined) return undefined;
-    const controller = new AbortController();
-    const cancel = this.#clock.after(CHANGE_MS_MAX, () => controller.abort(new StorageError('deadline', 'no answer')));
-    const payload = Buffer.from(JSON.stringify(self));
-    return this.#forward.call(leader, ANNOUNCE, payload, controller.signal).then(cancel, (error: unknown) => {
-      cancel();
-      throw error;
-    });
-  }
-
-  async #announced(payload: Uint8Array, from: string): Promise<Uint8Array> {
-    this.#mustBeActive();
-    const address = readAddress(payload);
-    // The sender is known by its certificate: nobody announces for another.
-    if (address.nodeId !== from) throw new StorageError('conflict', 'a node can announce only itself');
-    const known = this.#host.members().list.find((member) => member.nodeId === from);
-    if (known === undefined) throw new StorageError('conflict', 'the node is no member');
-    await this.#host.announce(known.peer, address);
-    return new Uint8Array(0);
+  /**
+   * A leader changes itself by handing over: the next one does it when the request gets there.
+   *
+   * @throws StorageError `not-active` once another can lead; MembershipError where none can
+   */
+  async #leaveToNext(what: 'remove' | 'demote'): Promise<never> {
+    this.#mustKeepAVoter(this.#host.selfPeer(), what);
+    await this.#host.stepDown();
+    if (this.#host.active()) throw new MembershipError(`cannot ${what} the active node: no other can take over now`);
+    throw new StorageError('not-active', 'the node hands over before it is changed');
   }
 
   async #change(steps: readonly MembershipStep[], member: Member | undefined): Promise<void> {
@@ -177,6 +211,25 @@ export class Roster {
       await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve));
       this.#mustBeActive();
     }
+  }
+
+  #find(nodeId: string): Member | undefined {
+    return this.#host.members().list.find((member) => member.nodeId === nodeId);
+  }
+
+  #known(nodeId: string): Member {
+    const known = this.#find(nodeId);
+    if (known === undefined) throw new MembershipError(`server ${nodeId} not found in raft configuration`);
+    return known;
+  }
+
+  #votes(peer: PeerId): boolean {
+    return this.#host.members().membership.voters.includes(peer);
+  }
+
+  #mustKeepAVoter(peer: PeerId, what: string): void {
+    const { voters } = this.#host.members().membership;
+    if (voters.length === 1 && voters[0] === peer) throw new MembershipError(`cannot ${what} the only voter`);
   }
 
   #alive(peer: PeerId): boolean {
@@ -194,13 +247,4 @@ export class Roster {
   #mustBeActive(): void {
     if (!this.#host.active()) throw new StorageError('not-active', 'only the active node changes the members');
   }
-}
-
-function readAddress(payload: Uint8Array): NodeAddress {
-  const raw = JSON.parse(Buffer.from(payload).toString('utf8')) as Partial<NodeAddress>;
-  const { nodeId, apiAddress, clusterAddress } = raw;
-  if (typeof nodeId !== 'string' || typeof apiAddress !== 'string' || typeof clusterAddress !== 'string') {
-    throw new StorageError('conflict', 'not an address of a node');
-  }
-  return { nodeId, apiAddress, clusterAddress };
 }

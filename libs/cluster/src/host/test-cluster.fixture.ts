@@ -52,7 +52,6 @@ export class TestCluster {
       clusterAddress: `https://${name}:8201`,
       listenAddress: '127.0.0.1:0',
       performanceMultiplier: 1,
-      retryJoin: [],
       logEntriesMax: 1000,
       logBytesMax: 16 << 20,
       entryBytesMax: 1 << 20,

@@ -1,6 +1,11 @@
+export { AddressFinder, WHEREABOUTS_PATH } from './address-finder.ts';
 export { JoinClient } from './join-client.ts';
 export type { Joiner } from './join-client.ts';
 export { JOIN_STATUS, JoinError } from './join-error.ts';
 export type { JoinErrorCode } from './join-error.ts';
+export { JoinTargets, systemDns } from './join-targets.ts';
+export type { Directories, Place } from './join-targets.ts';
+export { parseDiscovery } from './join-source.ts';
+export type { Discovery, JoinSource } from './join-source.ts';
 export { JoinServer } from './join-server.ts';
 export { ANSWER_BYTES_MAX, ANSWER_PATH, CHALLENGE_PATH, challengeToJson, fromBase64, toBase64 } from './join-wire.ts';

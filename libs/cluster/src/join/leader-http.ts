@@ -1,6 +1,8 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '@coffer/kernel';
 import type { JoinTarget } from '../cluster.ts';
 import { JoinError } from './join-error.ts';
@@ -18,15 +20,35 @@ const ERROR_TEXT_MAX = 300;
  *
  * @throws JoinError `unreachable`, `busy` (429), `wrong-key` or `stale` (403), `refused`, `malformed`; or the signal's reason
  */
-export async function postToLeader(
+export function postToLeader(
   target: JoinTarget,
   path: string,
   body: Readonly<Record<string, unknown>>,
   means: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<unknown> {
+  return ask(target, path, JSON.stringify(body), means);
+}
+
+/** As `postToLeader`, but reads. */
+export function askNode(
+  target: JoinTarget,
+  path: string,
+  means: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<unknown> {
+  return ask(target, path, undefined, means);
+}
+
+/** @param body undefined to read */
+async function ask(
+  target: JoinTarget,
+  path: string,
+  body: string | undefined,
+  means: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<unknown> {
   let url = urlOf(target.leaderApiAddress, path);
   for (let hops = 0; ; hops++) {
-    const answer = await post(target, url, JSON.stringify(body), means);
+    // A redirect leads to another node, at its own address.
+    const answer = await send(hops === 0 ? target : withoutAddress(target), url, body, means);
     if (answer.location === undefined) return dataOf(answer.status, answer.text);
     const next = URL.parse(answer.location, url.href);
     const downgrade = url.protocol === 'https:' && next?.protocol !== 'https:';
@@ -51,22 +73,29 @@ function urlOf(apiAddress: string, path: string): URL {
   return new URL(`/v1/${path}`, base);
 }
 
-function post(
+function withoutAddress(target: JoinTarget): JoinTarget {
+  const { address, ...rest } = target;
+  return address === undefined ? target : rest;
+}
+
+function send(
   target: JoinTarget,
   url: URL,
-  body: string,
+  body: string | undefined,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
-      method: 'POST',
+      method: body === undefined ? 'GET' : 'POST',
       agent: false,
       signal,
       headers: {
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
+        ...(body === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         'x-vault-request': 'true',
       },
+      ...(target.address === undefined ? {} : { lookup: always(target.address) }),
       ...(target.caCertificate === undefined ? {} : { ca: target.caCertificate }),
       ...(target.clientCertificate === undefined ? {} : { cert: target.clientCertificate }),
       ...(target.clientKey === undefined ? {} : { key: target.clientKey }),
@@ -88,6 +117,15 @@ function post(
     });
     request.end(body);
   });
+}
+
+/** A resolver that knows one address. */
+function always(address: string): LookupFunction {
+  const family = isIP(address);
+  return (_hostname, options, found) => {
+    if (options.all === true) found(null, [{ address, family }]);
+    else found(null, address, family);
+  };
 }
 
 async function read(response: IncomingMessage): Promise<Answer> {

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 
-import { webcrypto } from 'node:crypto';
+import { X509Certificate, webcrypto } from 'node:crypto';
 import type { Clock, Random } from '@coffer/kernel';
 import { Secret } from '@coffer/kernel';
 import * as x509 from '@peculiar/x509';
@@ -62,7 +62,7 @@ export async function issueNodeCertificate(
   random: Random,
 ): Promise<NodeCertificate> {
   const name = nodeName(nodeId);
-  const authority = new x509.X509Certificate(tls.caCertificate);
+  const authority = new x509.X509Certificate(certificatesOf(tls.caCertificate)[0] ?? '');
   const signingKey = await importKey(tls.caKey.reveal());
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const nowMs = clock.nowMs();
@@ -93,6 +93,16 @@ export async function issueNodeCertificate(
     key: new Secret(await exportKey(keys.privateKey)),
     notAfterMs,
   };
+}
+
+/** The certificates of a bundle in PEM, one by one. */
+export function certificatesOf(bundle: string): readonly string[] {
+  return bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n?/g) ?? [];
+}
+
+/** SHA-256 of a certificate (PEM), in hexadecimal. */
+export function fingerprintOf(certificate: string): string {
+  return new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase();
 }
 
 /** Hexadecimal, positive: the top bit is clear and the next one set, so that the length is always the same. */

@@ -1,12 +1,13 @@
 import { connect } from 'node:tls';
 import type { NodeAddress } from '@coffer/storage';
 import type { Clock } from '@coffer/kernel';
+import type { PeerId } from 'raft-ts';
 import { Connection } from './connection.ts';
 import { endpointOf } from './endpoint.ts';
 import { FrameType } from './frame.ts';
 import type { Protocol } from './frame.ts';
 import { decodeHello, decodeRefusal, encodeHello, REFUSAL_TEXTS } from './hello.ts';
-import type { Hello } from './hello.ts';
+import type { Hello, Refusal } from './hello.ts';
 import { nodeIdOf, nodeName } from './node-name.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { TlsIdentity } from './tls-identity.ts';
@@ -21,16 +22,21 @@ export type DialFailure = 'refused' | 'reset' | 'timeout' | 'identity' | 'networ
 export class DialError extends Error {
   override readonly name = 'DialError';
   readonly failure: DialFailure;
+  /** What the other end said, where it refused. */
+  readonly refusal: Refusal | undefined;
 
-  constructor(failure: DialFailure, message: string, options?: ErrorOptions) {
+  constructor(failure: DialFailure, message: string, options?: ErrorOptions & { readonly refusal?: Refusal }) {
     super(message, options);
     this.failure = failure;
+    this.refusal = options?.refusal;
   }
 }
 
 export interface DialMeans {
   readonly identity: TlsIdentity;
   readonly self: NodeAddress;
+  /** This node's raft number, where it has one. */
+  readonly peer: () => PeerId | undefined;
   readonly clock: Clock;
   readonly limits: TransportLimits;
 }
@@ -97,7 +103,8 @@ function open(target: NodeAddress, protocol: Protocol, means: DialMeans, outcome
   const connection = new Connection(socket, means.clock, means.limits, {
     onFrame(type, payload) {
       if (type === FrameType.refusal) {
-        outcome.onFailed(new DialError('identity', `it refuses this node: ${REFUSAL_TEXTS[decodeRefusal(payload)]}`));
+        const refusal = decodeRefusal(payload);
+        outcome.onFailed(new DialError('identity', `it refuses this node: ${REFUSAL_TEXTS[refusal]}`, { refusal }));
         return;
       }
       if (type !== FrameType.hello) throw new ProtocolError('a frame before the hello');
@@ -127,8 +134,10 @@ function open(target: NodeAddress, protocol: Protocol, means: DialMeans, outcome
 }
 
 /** How this node introduces itself. */
-export function ownHello({ identity, self, limits }: Omit<DialMeans, 'clock'>): Hello {
+export function ownHello({ identity, self, limits, peer }: Omit<DialMeans, 'clock'>): Hello {
+  const number = peer();
   return {
+    ...(number === undefined ? {} : { peer: number }),
     clusterId: identity.clusterId,
     nodeId: identity.nodeId,
     clusterAddress: self.clusterAddress,

@@ -51,7 +51,7 @@ export class ForwardPort {
     assert(this.#open === undefined, 'a port is opened once at a time');
     const { clock, self, listenAddress } = this.#options;
     const identity = await TlsIdentity.create({ nodeId: self.nodeId, clusterId, tls }, this.#options);
-    const means: DialMeans = { identity, self, clock, limits: DEFAULT_LIMITS };
+    const means: DialMeans = { identity, self, peer: () => undefined, clock, limits: DEFAULT_LIMITS };
     const listener = new ClusterListener(
       means,
       {

@@ -5,10 +5,12 @@ export const HELLO_BYTES_MAX = 4096;
 const VERSION = 1;
 const TEXT_LENGTH_MAX = 512;
 
-/** How both ends of a connection begin, as JSON `{v, cluster, node, address, api, window, bytes}`. */
+/** How both ends of a connection begin, as JSON `{v, cluster, node, peer, address, api, window, bytes}`. */
 export interface Hello {
   readonly clusterId: string;
   readonly nodeId: string;
+  /** The sender's raft number, if it has one. */
+  readonly peer?: number;
   /** Where the sender's own cluster port is, e.g. `https://10.0.0.1:8201`. */
   readonly clusterAddress: string;
   readonly apiAddress: string;
@@ -37,6 +39,7 @@ export function encodeHello(hello: Hello): Uint8Array {
       v: VERSION,
       cluster: hello.clusterId,
       node: hello.nodeId,
+      ...(hello.peer === undefined ? {} : { peer: hello.peer }),
       address: hello.clusterAddress,
       api: hello.apiAddress,
       window: hello.requestsMax,
@@ -52,6 +55,7 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
   return {
     clusterId: text(fields, 'cluster'),
     nodeId: text(fields, 'node'),
+    ...(fields.has('peer') ? { peer: count(fields, 'peer') } : {}),
     clusterAddress: text(fields, 'address'),
     apiAddress: text(fields, 'api'),
     requestsMax: count(fields, 'window'),

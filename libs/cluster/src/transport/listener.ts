@@ -26,7 +26,7 @@ export interface Caller {
 
 export interface ListenerPolicy {
   /** Whether a node of this cluster may use the protocol now. */
-  refuses(nodeId: string, protocol: Protocol): Refusal | undefined;
+  refuses(hello: Hello, protocol: Protocol): Refusal | undefined;
   /** The handler must be handed over before this returns. */
   onCaller(connection: Connection, caller: Caller): void;
 }
@@ -163,6 +163,6 @@ export class ClusterListener {
     if (hello === undefined) return 'version';
     if (hello.clusterId !== this.#means.identity.clusterId) return 'cluster';
     if (hello.nodeId !== nodeId) return 'node';
-    return this.#policy.refuses(nodeId, protocol);
+    return this.#policy.refuses(hello, protocol);
   }
 }

@@ -10,14 +10,19 @@ const STRANGERS_MAX = 64;
  */
 export class PeerTable {
   #byNumber: ReadonlyMap<PeerId, NodeAddress> = new Map();
+  /** Numbers below were given away. They are never used again: those that are not listed belong to removed nodes. */
+  #nextPeer: PeerId = 0;
+  readonly #gone = new Set<PeerId>();
   readonly #numbers = new Map<string, PeerId>();
   readonly #removed = new Set<string>();
   /** Unlisted nodes that spoke to us, so that they can be answered. */
   readonly #strangers = new Map<PeerId, NodeAddress>();
 
   /** Replaces the members. Whoever is no longer listed is removed until listed again. */
-  replace(peers: ReadonlyMap<PeerId, NodeAddress>): void {
+  replace(peers: ReadonlyMap<PeerId, NodeAddress>, nextPeer: PeerId = 0): void {
+    this.#nextPeer = Math.max(this.#nextPeer, nextPeer);
     const before = [...this.#numbers.keys()];
+    for (const peer of this.#byNumber.keys()) if (!peers.has(peer)) this.#gone.add(peer);
     this.#numbers.clear();
     for (const [peer, { nodeId }] of peers) this.#numbers.set(nodeId, Math.max(peer, this.#numbers.get(nodeId) ?? 0));
     this.#byNumber = new Map(peers);
@@ -33,8 +38,10 @@ export class PeerTable {
     return this.#numbers.has(nodeId);
   }
 
-  isRemoved(nodeId: string): boolean {
-    return this.#removed.has(nodeId);
+  /** @param peer the number under which the node speaks, where it said so: that decides, since its name may come again */
+  isRemoved(nodeId: string, peer?: PeerId): boolean {
+    if (peer === undefined) return this.#removed.has(nodeId);
+    return !this.#byNumber.has(peer) && (peer < this.#nextPeer || this.#gone.has(peer));
   }
 
   /** The number of a member. */
@@ -57,7 +64,7 @@ export class PeerTable {
    * it lost its disk and joined anew.
    */
   speaksFor(node: NodeAddress, peer: PeerId): boolean {
-    if (this.#removed.has(node.nodeId)) return false;
+    if (this.isRemoved(node.nodeId, peer)) return false;
     const listed = this.#byNumber.get(peer);
     if (listed !== undefined) return listed.nodeId === node.nodeId;
     if ((this.#numbers.get(node.nodeId) ?? 0) > peer) return false;

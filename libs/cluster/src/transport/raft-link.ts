@@ -14,6 +14,16 @@ const DYING_MS = 1000;
 /** Messages that wait for the first connection; raft repeats what matters. */
 const BEFORE_CONNECTED_MAX = 256;
 
+export interface RaftLinkEvents {
+  /** Cluster addresses at which the peer may be, the likeliest first. */
+  routes(): readonly string[];
+  /** It is at this address: it proved who it is. */
+  onReached(clusterAddress: string): void;
+  onUnreachable(how: 'refused' | 'silent'): void;
+  /** The peer, a member, says that this node is no member any more. */
+  onRemoved(): void;
+}
+
 /**
  * Raft messages to one peer, over a connection that is dialled again whenever it is lost. At once the first time, so
  * that a process that died is noticed within milliseconds: its port refuses.
@@ -22,7 +32,8 @@ export class RaftLink {
   readonly target: NodeAddress;
   readonly #means: DialMeans;
   readonly #log: Log;
-  readonly #onUnreachable: (how: 'refused' | 'silent') => void;
+  readonly #events: RaftLinkEvents;
+  #attempts = 0;
   #connection: Connection | undefined;
   #waiting: Uint8Array[] = [];
   #cancelDial: (() => void) | undefined;
@@ -35,12 +46,12 @@ export class RaftLink {
   #complaint = '';
   #closed = false;
 
-  constructor(target: NodeAddress, means: DialMeans, log: Log, onUnreachable: (how: 'refused' | 'silent') => void) {
+  constructor(target: NodeAddress, means: DialMeans, log: Log, events: RaftLinkEvents) {
     this.target = target;
     this.#means = means;
     this.#log = log;
     this.#gate = new LogGate(means.clock);
-    this.#onUnreachable = onUnreachable;
+    this.#events = events;
     this.#backoffMs = means.limits.backoffMs;
     this.#dial();
   }
@@ -60,7 +71,7 @@ export class RaftLink {
     if (this.#gate.opens('slow')) {
       this.#log.warn('a peer reads too slowly: raft messages to it are dropped', { nodeId: this.target.nodeId });
     }
-    this.#onUnreachable('silent');
+    this.#events.onUnreachable('silent');
   }
 
   /** Dials now if it is waiting to: the peer was just heard of. */
@@ -80,8 +91,15 @@ export class RaftLink {
 
   #dial(): void {
     this.#cancelRetry = undefined;
-    this.#cancelDial = dial(this.target, 'coffer-raft/1', this.#means, {
-      onReady: (connection) => this.#onReady(connection),
+    // One after the other, where the peer may be at several places.
+    const routes = this.#events.routes();
+    const clusterAddress = routes[this.#attempts++ % routes.length] ?? this.target.clusterAddress;
+    this.#cancelDial = dial({ ...this.target, clusterAddress }, 'coffer-raft/1', this.#means, {
+      onReady: (connection) => {
+        this.#attempts = 0;
+        this.#events.onReached(clusterAddress);
+        this.#onReady(connection);
+      },
       onFailed: (error) => this.#onFailed(error),
     });
   }
@@ -115,7 +133,7 @@ export class RaftLink {
     if (this.#closed) return;
     const why = reason?.message ?? 'closed over there';
     this.#log.debug('lost the connection to a peer', { nodeId: this.target.nodeId, reason: why });
-    if (reason instanceof ProtocolError) this.#onUnreachable('silent');
+    if (reason instanceof ProtocolError) this.#events.onUnreachable('silent');
     if (!this.#closed) this.#dial();
   }
 
@@ -124,13 +142,14 @@ export class RaftLink {
     this.#waiting = [];
     if (this.#complaint !== error.message) {
       this.#complaint = error.message;
-      const fields = { nodeId: this.target.nodeId, address: this.target.clusterAddress, reason: error.message };
+      const fields = { nodeId: this.target.nodeId, reason: error.message };
       if (error.failure === 'identity') this.#log.warn('a peer is not who it should be, or refuses this node', fields);
       else this.#log.info('cannot reach a peer', fields);
     }
     const dying = error.failure === 'reset' && this.#means.clock.monotonicMs() - this.#lostAtMs < DYING_MS;
     this.#cancelRetry = this.#means.clock.after(this.#backoffMs, () => this.#dial());
     this.#backoffMs = Math.min(this.#backoffMs * 2, this.#means.limits.backoffMaxMs);
-    this.#onUnreachable(error.failure === 'refused' || dying ? 'refused' : 'silent');
+    if (error.refusal === 'removed') this.#events.onRemoved();
+    this.#events.onUnreachable(error.failure === 'refused' || dying ? 'refused' : 'silent');
   }
 }

@@ -12,12 +12,13 @@ const LOOK_EVERY_MS = 600_000;
 export class TlsIdentity {
   readonly nodeId: string;
   readonly clusterId: string;
-  readonly #tls: ClusterTls;
+  #tls: ClusterTls;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Log;
   #certificate: NodeCertificate;
   #cancel: CancelTimer | undefined;
+  #onRenewed: () => void = () => undefined;
 
   private constructor(
     identity: { readonly nodeId: string; readonly clusterId: string; readonly tls: ClusterTls },
@@ -42,7 +43,7 @@ export class TlsIdentity {
     return new TlsIdentity(identity, means, certificate);
   }
 
-  /** What both ends of a connection are set up with: this certificate, and no authority but the cluster's. */
+  /** What both ends of a connection are set up with: this certificate, and no authorities but the cluster's. */
   secureOptions(): SecureContextOptions {
     return {
       ca: this.#tls.caCertificate,
@@ -55,16 +56,23 @@ export class TlsIdentity {
 
   /** Keeps the certificate fresh until `stop`. */
   start(onRenewed: () => void): void {
+    this.#onRenewed = onRenewed;
     this.#cancel = this.#clock.every(LOOK_EVERY_MS, () => {
       if (this.#certificate.notAfterMs - this.#clock.nowMs() >= LEAF_LIFE_MS * RENEW_BELOW) return;
-      issueNodeCertificate(this.#tls, this.nodeId, this.#clock, this.#random).then(
-        (certificate) => {
-          this.#certificate = certificate;
-          onRenewed();
-        },
-        (error: unknown) => this.#log.error('cannot renew the certificate of the cluster port', { error }),
+      this.renew(this.#tls).catch((error: unknown) =>
+        this.#log.error('cannot renew the certificate of the cluster port', { error }),
       );
     });
+  }
+
+  /** Trusts these authorities from now on, and shows a new certificate of the first; connections go on. */
+  async renew(tls: ClusterTls): Promise<void> {
+    this.#tls = tls;
+    const certificate = await issueNodeCertificate(tls, this.nodeId, this.#clock, this.#random);
+    // Another change may have overtaken this one.
+    if (this.#tls !== tls) return;
+    this.#certificate = certificate;
+    this.#onRenewed();
   }
 
   stop(): void {

@@ -4,6 +4,7 @@ import type { NodeAddress } from '@coffer/storage';
 import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
 import { ForwardError } from '../cluster.ts';
 import type { ClusterTls, ForwardChannel, Transport } from '../cluster.ts';
+import { AddressBook } from './address-book.ts';
 import type { Connection } from './connection.ts';
 import type { DialMeans } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -12,7 +13,7 @@ import { serveForward } from './forward-server.ts';
 import type { ForwardHandler } from './forward-server.ts';
 import { FrameType } from './frame.ts';
 import type { Protocol } from './frame.ts';
-import type { Refusal } from './hello.ts';
+import type { Hello, Refusal } from './hello.ts';
 import { ClusterListener } from './listener.ts';
 import type { Caller } from './listener.ts';
 import { PeerTable } from './peer-table.ts';
@@ -49,9 +50,11 @@ export class TlsTransport implements Transport {
   readonly #limits: TransportLimits;
   readonly #log: Log;
   readonly #peers = new PeerTable();
+  readonly #book = new AddressBook();
   readonly #handlers = new Map<string, ForwardHandler>();
   #onMessage: ((message: Message) => void) | undefined;
   #onUnreachable: ((peer: PeerId, how: 'refused' | 'silent') => void) | undefined;
+  #onRemoved: (() => void) | undefined;
   #onSnapshot: SnapshotListener | undefined;
   #open: Open | undefined;
 
@@ -82,11 +85,12 @@ export class TlsTransport implements Transport {
     assert(identity.nodeId === this.#options.self.nodeId, 'a transport is opened as the node it was made for');
     const { clock, self } = this.#options;
     const own = await TlsIdentity.create(identity, this.#options);
-    const means: DialMeans = { identity: own, self, clock, limits: this.#limits };
+    const peer = (): PeerId | undefined => this.#peers.numberOf(self.nodeId);
+    const means: DialMeans = { identity: own, self, peer, clock, limits: this.#limits };
     const listener = new ClusterListener(
       means,
       {
-        refuses: (nodeId, protocol) => this.#refuses(nodeId, protocol),
+        refuses: (hello, protocol) => this.#refuses(hello, protocol),
         onCaller: (connection, caller) => this.#onCaller(connection, caller),
       },
       this.#log,
@@ -121,8 +125,9 @@ export class TlsTransport implements Transport {
     return this.#open?.listener.endpoint();
   }
 
-  setPeers(peers: ReadonlyMap<PeerId, NodeAddress>): void {
-    this.#peers.replace(peers);
+  setPeers(peers: ReadonlyMap<PeerId, NodeAddress>, nextPeer?: PeerId): void {
+    this.#peers.replace(peers, nextPeer);
+    this.#book.keepOnly((nodeId) => this.#peers.isMember(nodeId));
     if (this.#open !== undefined) this.#linkPeers(this.#open);
   }
 
@@ -141,6 +146,19 @@ export class TlsTransport implements Transport {
     this.#onUnreachable = listener;
   }
 
+  onRemoved(listener: () => void): void {
+    this.#onRemoved = listener;
+  }
+
+  hint(nodeId: string, clusterAddress: string): void {
+    if (!this.#peers.isMember(nodeId) || !this.#book.hint(nodeId, clusterAddress)) return;
+    for (const link of this.#open?.links.values() ?? []) if (link.target.nodeId === nodeId) link.hurry();
+  }
+
+  async renew(tls: ClusterTls): Promise<void> {
+    await this.#open?.identity.renew(tls);
+  }
+
   /** @throws SnapshotTransferError if it did not arrive, or what `contents` throws */
   async sendSnapshot(to: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
     const open = this.#open;
@@ -152,7 +170,7 @@ export class TlsTransport implements Transport {
     const sender = new SnapshotSender(open.means);
     open.sending.add(sender);
     try {
-      await sender.send(target, begin, contents);
+      await sender.send(this.#book.best(target), begin, contents);
     } finally {
       open.sending.delete(sender);
     }
@@ -179,19 +197,26 @@ export class TlsTransport implements Transport {
     }
     for (const [peer, address] of wanted) {
       if (address.nodeId === open.identity.nodeId || open.links.has(peer)) continue;
-      const told = (how: 'refused' | 'silent'): void => this.#onUnreachable?.(peer, how);
-      open.links.set(peer, new RaftLink(address, open.means, this.#log, told));
+      const link = new RaftLink(address, open.means, this.#log, {
+        routes: () => this.#book.routes(address),
+        onReached: (clusterAddress) => this.#book.learn(address.nodeId, clusterAddress),
+        onUnreachable: (how) => this.#onUnreachable?.(peer, how),
+        onRemoved: () => this.#onRemoved?.(),
+      });
+      open.links.set(peer, link);
     }
   }
 
-  #refuses(nodeId: string, protocol: Protocol): Refusal | undefined {
+  #refuses({ nodeId, peer }: Hello, protocol: Protocol): Refusal | undefined {
     if (this.#open === undefined) return 'closing';
-    if (this.#peers.isRemoved(nodeId)) return 'removed';
+    if (this.#peers.isRemoved(nodeId, peer)) return 'removed';
     // Who forwards must be known; raft's own traffic may come from a leader that this node has yet to learn of.
     return protocol === 'coffer-forward/1' && !this.#peers.isMember(nodeId) ? 'removed' : undefined;
   }
 
   #onCaller(connection: Connection, caller: Caller): void {
+    // It proved who it is: what it says of its own address counts more than a list that it could not change yet.
+    this.#book.learn(caller.node.nodeId, caller.node.clusterAddress);
     switch (caller.protocol) {
       case 'coffer-raft/1':
         this.#receiveMessages(connection, caller.node);
@@ -272,10 +297,11 @@ export class TlsTransport implements Transport {
   ): Promise<Uint8Array> {
     const open = this.#open;
     if (open === undefined) return Promise.reject(new ForwardError('unreachable', 'the cluster port is closed'));
+    const target = this.#book.best(to);
     let link = open.forwards.get(to.nodeId);
-    if (link?.target.clusterAddress !== to.clusterAddress) {
+    if (link?.target.clusterAddress !== target.clusterAddress) {
       link?.close();
-      link = new ForwardLink(to, open.means);
+      link = new ForwardLink(target, open.means);
       open.forwards.set(to.nodeId, link);
     }
     return link.call(kind, payload, signal, deadlineMs);
