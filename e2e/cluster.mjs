@@ -153,22 +153,10 @@ export class Cluster {
   static async start({ nodes = 3, command = serverCommand(), advertise, storage, initialise = true } = {}) {
     const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'coffer-cluster-')), command);
     try {
-      for (let number = 1; number <= nodes; number++) {
-        const folder = join(cluster.folder, `node-${number}`);
-        mkdirSync(folder);
-        const apiPort = await freePort();
-        cluster.nodes.push({
-          id: `node-${number}`,
-          apiPort,
-          clusterPort: await freePort(),
-          url: `http://127.0.0.1:${apiPort}`,
-          folder,
-          configFile: join(cluster.folder, `node-${number}.hcl`),
-        });
-      }
+      for (let number = 1; number <= nodes; number++) await cluster.#place(`node-${number}`);
       for (const node of cluster.nodes) {
         node.advertisedPort = advertise ? await advertise(node) : node.clusterPort;
-        writeFileSync(node.configFile, configOf(node, storage ? storage(node) : raftStorage(node, cluster.nodes)));
+        cluster.configure(node, storage?.(node));
       }
       for (const node of cluster.nodes) await cluster.launch(node);
       if (initialise) await cluster.initialise();
@@ -181,6 +169,39 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** Gives a node ports and a folder. */
+  async #place(id) {
+    const folder = join(this.folder, id);
+    mkdirSync(folder);
+    const node = { id, folder, configFile: join(this.folder, `${id}.hcl`) };
+    await this.move(node);
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Gives a node other ports; it has them from its next start on. Write its configuration, and the others', anew. */
+  async move(node) {
+    node.apiPort = await freePort();
+    node.clusterPort = await freePort();
+    node.advertisedPort = node.clusterPort;
+    node.url = `http://127.0.0.1:${node.apiPort}`;
+  }
+
+  /** Writes the configuration of a node; `node.storageLines` are more lines of its storage stanza. */
+  configure(node, storage = raftStorage(node, this.nodes)) {
+    writeFileSync(node.configFile, configOf(node, storage));
+  }
+
+  /** Starts one more node, which joins; it is unsealed when this returns. */
+  async add(id, { storageLines = '' } = {}) {
+    const node = await this.#place(id);
+    node.storageLines = storageLines;
+    this.configure(node);
+    await this.launch(node);
+    await this.unseal(node);
+    return node;
   }
 
   /** Starts the process of a node and waits until it answers. */
@@ -292,7 +313,7 @@ function raftStorage(node, nodes) {
   return `storage "raft" {
   path    = "${node.folder}"
   node_id = "${node.id}"
-${joins}}
+${node.storageLines ?? ''}${joins}}
 `;
 }
 

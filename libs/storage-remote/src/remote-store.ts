@@ -42,17 +42,12 @@ export interface Feed {
   readonly groups: readonly FedGroup[];
 }
 
-/** How large batches may be, and groups of them. */
+/** What one group of batches may be at most. */
 export interface GroupLimits {
-  /** Keys that one batch changes, at most. */
+  /** Keys that it changes. */
   readonly keysMax: number;
-  /** Bytes of the keys and values of one batch together. */
+  /** Bytes of its keys and values together. */
   readonly bytesMax: number;
-  /** Bytes of one value. */
-  readonly valueBytesMax: number;
-  /** Batches are put together to a group up to so many keys and bytes. */
-  readonly keysAtOnce: number;
-  readonly bytesAtOnce: number;
   /** What an operator can do about a batch that is larger. */
   readonly advice: string;
 }

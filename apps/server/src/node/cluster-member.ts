@@ -1,52 +1,59 @@
-import { Secret } from '@coffer/kernel';
 import type { Clock, Log, Random } from '@coffer/kernel';
-import type { AesGcmBarrier, SealKey, ShamirSealManager } from '@coffer/barrier';
+import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
 import {
-  JOIN_STATUS,
-  JoinClient,
+  AddressFinder,
   JoinError,
   JoinServer,
+  JoinTargets,
   challengeToJson,
-  createClusterTls,
   fromBase64,
+  parseDiscovery,
   toBase64,
 } from '@coffer/cluster';
-import type { ClusterTls, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
-import type { RaftJoinRequest, RaftOperations } from '@coffer/core-system';
+import type { Directories, Echo, JoinSource, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
+import type {
+  AutopilotOperations,
+  AutopilotReport,
+  AutopilotSettings,
+  RaftJoinRequest,
+  RaftOperations,
+} from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
+import { told } from './cluster-errors.ts';
+import { ClusterRecords } from './cluster-records.ts';
+import { ClusterSeeker } from './cluster-seeker.ts';
+import { VERSION } from './version.ts';
 
 export interface ClusterMemberDeps {
   readonly raft: RaftNode;
-  readonly retryJoin: readonly JoinTarget[];
+  readonly retryJoin: readonly JoinSource[];
+  /** Whether `retryJoin` is to make this node a member without a vote. */
+  readonly joinsAsNonVoter: boolean;
+  readonly directories: Directories;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** Where the cluster's own authority is kept. */
-const TLS_RECORD = 'core/cluster/tls';
-
-interface StoredTls {
-  readonly caCertificate: string;
-  readonly caKey: string;
-}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const DEFAULT_API_PORT = 8200;
 
 /** A node's part in a raft cluster: founding it, joining it, taking part while unsealed. */
-export class ClusterMember implements RaftOperations {
+export class ClusterMember implements RaftOperations, AutopilotOperations {
   readonly #deps: ClusterMemberDeps;
-  readonly #client: JoinClient;
   readonly #server: JoinServer;
-  readonly #closing = new AbortController();
+  readonly #targets: JoinTargets;
+  readonly #seeker: ClusterSeeker;
+  readonly #finder: AddressFinder;
   #seal: ShamirSealManager | undefined;
-  #tls: ClusterTls | undefined;
+  #records: ClusterRecords | undefined;
 
   constructor(deps: ClusterMemberDeps) {
+    const { raft, clock, random, log, retryJoin, directories } = deps;
     this.#deps = deps;
-    this.#client = new JoinClient(deps.clock, deps.random, deps.log.named('join'));
-    this.#server = new JoinServer(deps.clock, deps.random);
+    this.#server = new JoinServer(clock, random);
+    this.#targets = new JoinTargets(retryJoin, directories, log);
+    this.#seeker = new ClusterSeeker(deps, () => this.#seal);
+    this.#finder = new AddressFinder(raft, this.#targets, { clock, log });
   }
 
   get raft(): RaftNode {
@@ -63,90 +70,53 @@ export class ClusterMember implements RaftOperations {
 
   /** The authority of a new cluster, on its first node. */
   async createTls(barrier: AesGcmBarrier): Promise<void> {
-    const { raft, clock, random } = this.#deps;
-    const tls = await createClusterTls(clock, random);
-    const stored: StoredTls = { caCertificate: tls.caCertificate, caKey: tls.caKey.reveal() };
-    const state = raft.state();
-    if (state.role !== 'active') throw new RequestError('standby');
-    await barrier.write({
-      epoch: state.epoch,
-      ops: [{ kind: 'put', key: TLS_RECORD, value: encoder.encode(JSON.stringify(stored)) }],
-    });
-    this.#tls = tls;
+    await ClusterRecords.found(this.#deps, barrier);
+    this.#records = await ClusterRecords.open(this.#deps, barrier);
   }
 
-  /** After unsealing: takes part. */
+  /** After unsealing: takes part. Does not wait for a leader, which other nodes may have to be unsealed for. */
   async connect(barrier: AesGcmBarrier): Promise<void> {
-    const bytes = await barrier.get(TLS_RECORD);
-    if (!bytes) throw new RequestError('internal', 'the store holds no cluster certificate');
-    const stored = JSON.parse(decoder.decode(bytes)) as StoredTls;
-    this.#tls = { caCertificate: stored.caCertificate, caKey: new Secret(stored.caKey) };
-    await this.#deps.raft.connect(this.#tls, AbortSignal.any([this.#closing.signal, AbortSignal.timeout(10_000)]));
+    this.#records = await ClusterRecords.open(this.#deps, barrier);
+    await told(() => this.#deps.raft.connect(this.#tls()));
+    this.#finder.start();
   }
 
   async disconnect(): Promise<void> {
-    this.#tls = undefined;
+    this.#finder.stop();
+    this.#records?.close();
+    this.#records = undefined;
     await this.#deps.raft.disconnect();
   }
 
   /** On a node without a cluster: looks for one to join until there is one, in the background. */
   startJoining(): void {
-    const { retryJoin, raft } = this.#deps;
-    if (retryJoin.length === 0 || raft.clusterId() !== undefined) return;
-    this.#lookInBackground(retryJoin);
+    if (this.#targets.none || this.#deps.raft.clusterId() !== undefined) return;
+    this.#seeker.seek(this.#targets, this.#deps.joinsAsNonVoter);
   }
 
-  #lookInBackground(targets: readonly JoinTarget[]): void {
-    this.#lookForCluster(targets).catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#deps.log.error('looking for a cluster to join ended', { error });
-    });
-  }
-
-  async #lookForCluster(targets: readonly JoinTarget[]): Promise<void> {
-    const { clock, log, raft } = this.#deps;
-    for (let attempt = 0; !this.#closing.signal.aborted && raft.clusterId() === undefined; attempt++) {
-      for (const target of targets) {
-        try {
-          await this.prepareJoin(target, false);
-          return;
-        } catch (error) {
-          log.debug('no cluster to join yet', { target: target.leaderApiAddress, error });
-        }
-      }
-      await new Promise<void>((resolve) => clock.after(Math.min(250 * 2 ** attempt, 2000), resolve));
-    }
-  }
-
-  /** Asks a leader for its seal configuration: from then on shares given to this node are for that cluster. */
-  async prepareJoin(target: JoinTarget, nonVoter: boolean): Promise<void> {
-    const { raft, log } = this.#deps;
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(10_000)]);
-    const { sealConfig } = await this.#client.challenge(target, raft.self.nodeId, signal);
-    this.#seal?.expectJoin(sealConfig, (key) => this.#join(target, nonVoter, key));
-    log.info('found a cluster to join; it wants the unseal keys', { leader: target.leaderApiAddress });
-  }
-
-  async #join(target: JoinTarget, nonVoter: boolean, key: SealKey): Promise<void> {
-    const { raft, log } = this.#deps;
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(30_000)]);
-    const grant = await this.#client.join(target, { address: raft.self, nonVoter }, key, signal);
-    await raft.join(grant, signal);
-    log.info('joined a cluster', { clusterId: grant.clusterId, peerId: grant.peerId });
+  stopJoining(): void {
+    this.#seeker.stop();
   }
 
   /** Looks for the cluster named by an operator; see `RaftOperations.join`. */
   async join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }> {
-    if (this.#deps.raft.clusterId() !== undefined)
-      throw new RequestError('bad-request', 'this node belongs to a cluster already');
-    const target: JoinTarget = {
-      leaderApiAddress: request.leaderApiAddress,
-      ...(request.caCertificate === undefined ? {} : { caCertificate: request.caCertificate }),
-      ...(request.clientCertificate === undefined ? {} : { clientCertificate: request.clientCertificate }),
-      ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
-    };
-    if (request.retry) this.#lookInBackground([target]);
-    else await told(() => this.prepareJoin(target, request.nonVoter));
+    const { raft, directories, log } = this.#deps;
+    if (this.removed()) {
+      throw new RequestError('bad-request', 'this node was removed from its cluster: wipe its storage folder first');
+    }
+    if (raft.clusterId() !== undefined) throw new RequestError('bad-request', 'this node belongs to a cluster already');
+    const targets = await told(() => Promise.resolve(new JoinTargets([sourceOf(request)], directories, log)));
+    if (request.retry) this.#seeker.seek(targets, request.nonVoter);
+    else await told(() => this.#seeker.find(targets, request.nonVoter));
     return { joined: true };
+  }
+
+  removed(): boolean {
+    return this.#deps.raft.health().removed;
+  }
+
+  onRemoved(listener: () => void): void {
+    this.#deps.raft.onRemoved(listener);
   }
 
   configuration(): { readonly index: number; readonly servers: readonly PeerInfo[] } {
@@ -154,8 +124,39 @@ export class ClusterMember implements RaftOperations {
     return { index: raft.appliedIndex(), servers: raft.peers() };
   }
 
+  whereabouts(): { readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string } {
+    const { raft } = this.#deps;
+    const { nodeId, clusterAddress } = raft.self;
+    return { nodeId, clusterAddress, clusterId: raft.clusterId() ?? '' };
+  }
+
   removePeer(serverId: string): Promise<void> {
-    return this.#deps.raft.removePeer(serverId);
+    return told(() => this.#deps.raft.removePeer(serverId));
+  }
+
+  promotePeer(serverId: string): Promise<void> {
+    return told(() => this.#deps.raft.membership.promote(serverId));
+  }
+
+  demotePeer(serverId: string): Promise<void> {
+    return told(() => this.#deps.raft.membership.demote(serverId));
+  }
+
+  autopilotState(): AutopilotReport | undefined {
+    const state = this.#deps.raft.membership.autopilot();
+    if (state === undefined) return undefined;
+    return {
+      ...state,
+      servers: state.servers.map((server) => (server.leader ? { ...server, version: VERSION } : server)),
+    };
+  }
+
+  autopilotSettings(): Promise<AutopilotSettings> {
+    return this.#opened().autopilotSettings();
+  }
+
+  setAutopilot(change: Partial<AutopilotSettings>): Promise<void> {
+    return this.#opened().setAutopilot(change);
   }
 
   /** On the active node: what a joiner must solve. */
@@ -172,9 +173,9 @@ export class ClusterMember implements RaftOperations {
   /** On the active node: lets a joiner in. */
   async answer(serverId: string, source: string, answer: string): Promise<Readonly<Record<string, unknown>>> {
     const sealer = this.#seal?.sealKey();
-    const tls = this.#tls;
     const clusterId = this.#deps.raft.clusterId();
-    if (!sealer || !tls || clusterId === undefined) throw new RequestError('sealed');
+    if (!sealer || clusterId === undefined) throw new RequestError('sealed');
+    const tls = this.#tls();
     return told(async () => {
       const grant = await this.#server.answer(
         { serverId, source, answer: fromBase64(answer) },
@@ -188,31 +189,43 @@ export class ClusterMember implements RaftOperations {
     });
   }
 
-  /** The other members, as far as known. */
-  standbys(): readonly PeerInfo[] {
-    const { self } = this.#deps.raft;
-    return this.#deps.raft.peers().filter((peer) => peer.nodeId !== self.nodeId);
+  /** The other members, as far as known, each with its last echo. */
+  standbys(): readonly { readonly peer: PeerInfo; readonly echo: Echo | undefined }[] {
+    const { self, membership } = this.#deps.raft;
+    const echoes = membership.echoes();
+    const others = this.#deps.raft.peers().filter((peer) => peer.nodeId !== self.nodeId);
+    return others.map((peer) => ({ peer, echo: echoes.get(peer.nodeId) }));
   }
 
   indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number } {
     return { appliedIndex: this.#deps.raft.appliedIndex() };
   }
 
-  stopJoining(): void {
-    this.#closing.abort(new Error('the node is closing'));
+  #tls(): ClusterRecords['tls'] {
+    return this.#opened().tls;
+  }
+
+  #opened(): ClusterRecords {
+    if (this.#records === undefined) throw new RequestError('sealed');
+    return this.#records;
   }
 }
 
-/** What went wrong with a join, as the other side is told. */
-async function told<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof JoinError)) throw error;
-    const status = JOIN_STATUS[error.code];
-    if (status === 403) throw new RequestError('permission-denied', error.message, { cause: error });
-    if (status === 429) throw new RequestError('quota-exceeded', error.message, { cause: error, retryAfterSeconds: 1 });
-    if (status === 503) throw new RequestError('bad-request', error.message, { cause: error });
-    throw new RequestError(status === 400 ? 'bad-request' : 'internal', error.message, { cause: error });
+/** @throws JoinError `malformed` for what `auto_join` cannot be */
+function sourceOf(request: RaftJoinRequest): JoinSource {
+  const tls: Omit<JoinTarget, 'leaderApiAddress'> = {
+    ...(request.caCertificate === undefined ? {} : { caCertificate: request.caCertificate }),
+    ...(request.clientCertificate === undefined ? {} : { clientCertificate: request.clientCertificate }),
+    ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
+    ...(request.tlsServerName === undefined ? {} : { tlsServerName: request.tlsServerName }),
+  };
+  if (request.autoJoin === undefined) {
+    return { kind: 'address', target: { ...tls, leaderApiAddress: request.leaderApiAddress } };
   }
+  const scheme = request.autoJoinScheme ?? 'https';
+  if (scheme !== 'http' && scheme !== 'https') {
+    throw new JoinError('malformed', 'auto_join_scheme: expected http or https');
+  }
+  const port = request.autoJoinPort ?? DEFAULT_API_PORT;
+  return { kind: 'discover', discover: parseDiscovery(request.autoJoin), scheme, port, target: tls };
 }

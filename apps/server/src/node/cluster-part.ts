@@ -1,5 +1,5 @@
 import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
-import type { PeerInfo } from '@coffer/cluster';
+import type { Echo, PeerInfo } from '@coffer/cluster';
 
 /** How a node takes part in its cluster, whatever the storage; called in the order of the node's life. */
 export interface ClusterPart {
@@ -13,7 +13,11 @@ export interface ClusterPart {
   connect(barrier: AesGcmBarrier): Promise<void>;
   /** Before sealing: hands over. */
   disconnect(): Promise<void>;
-  /** The other members, as far as known. */
-  standbys(): readonly PeerInfo[];
+  /** The other members, as far as known, each with its last word. */
+  standbys(): readonly { readonly peer: PeerInfo; readonly echo: Echo | undefined }[];
+  /** Whether the cluster has removed this node, where that can be. */
+  removed?(): boolean;
+  /** Called once when this node learns that it was removed. */
+  onRemoved?(listener: () => void): void;
   indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number };
 }

@@ -9,7 +9,7 @@ import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
 import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
-import type { HaNode, LeaderStatus, NodeOperations, RaftOperations } from '@coffer/core-system';
+import type { AutopilotOperations, HaNode, LeaderStatus, NodeOperations, RaftOperations } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
 import type { EngineType, Request } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
@@ -29,7 +29,7 @@ export interface NodeParts {
   /** Taking part in a cluster; undefined for stores that need no such thing. */
   readonly cluster?: ClusterPart;
   /** `sys/storage/raft`, where that is the storage. */
-  readonly raft?: RaftOperations;
+  readonly raft?: RaftOperations & AutopilotOperations;
   readonly plugins: PluginSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -103,6 +103,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.sealedRouter = router;
     this.#unsubscribe = ha.onChange((state) => this.#haChanged(state));
     parts.cluster?.serveJoins?.(this.#seal);
+    parts.cluster?.onRemoved?.(() => this.#wasRemoved());
   }
 
   // ---- NodeStatus
@@ -210,6 +211,14 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   sealStatus(): MaybePromise<SealStatus> {
     return this.#seal.status();
+  }
+
+  removedFromCluster(): boolean | undefined {
+    return this.#parts.cluster?.removed?.();
+  }
+
+  #wasRemoved(): void {
+    this.seal().catch((error: unknown) => this.#parts.log.error('sealing a removed node failed', { error }));
   }
 
   clusterIdentity(): ClusterInfo | undefined {
@@ -357,18 +366,17 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   haNodes(): readonly HaNode[] {
-    const { ha, cluster, clock } = this.#parts;
+    const { ha, cluster } = this.#parts;
     const self: HaNode = { hostname: hostname(), address: ha.self, active: true, version: VERSION };
-    const lastEcho = new Date(clock.nowMs()).toISOString();
     const others = cluster?.standbys() ?? [];
     return [
       self,
-      ...others.map((peer): HaNode => ({
-        hostname: peer.nodeId,
-        address: { nodeId: peer.nodeId, apiAddress: '', clusterAddress: peer.address },
+      ...others.map(({ peer, echo }): HaNode => ({
+        hostname: echo?.hostname ?? peer.nodeId,
+        address: { nodeId: peer.nodeId, apiAddress: peer.apiAddress, clusterAddress: `https://${peer.address}` },
         active: false,
-        version: VERSION,
-        lastEcho,
+        version: echo?.version ?? '',
+        ...(echo === undefined ? {} : { lastEcho: new Date(echo.atMs).toISOString() }),
       })),
     ];
   }

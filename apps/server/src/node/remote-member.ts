@@ -2,7 +2,7 @@ import { Secret, sleep } from '@coffer/kernel';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier } from '@coffer/barrier';
 import { createClusterTls } from '@coffer/cluster';
-import type { ClusterTls, ForwardPort, PeerInfo } from '@coffer/cluster';
+import type { ClusterTls, ForwardPort } from '@coffer/cluster';
 import { RequestError } from '@coffer/sdk';
 import type { RemoteBackend } from '@coffer/storage-remote';
 import type { ClusterPart } from './cluster-part.ts';
@@ -93,7 +93,7 @@ export class RemoteMember implements ClusterPart {
     await this.#deps.port?.close();
   }
 
-  standbys(): readonly PeerInfo[] {
+  standbys(): readonly [] {
     return [];
   }
 

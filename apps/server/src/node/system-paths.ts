@@ -3,6 +3,7 @@ import { leasePaths } from '@coffer/core-leases';
 import { lockedUserPaths } from '@coffer/core-lockout';
 import { capabilityPaths, policyPaths } from '@coffer/core-policies';
 import {
+  autopilotPaths,
   corsPaths,
   counterPaths,
   generateRootPaths,
@@ -23,7 +24,7 @@ import {
   uiHeaderPaths,
   versionHistoryPaths,
 } from '@coffer/core-system';
-import type { Counters, NodeOperations, RaftOperations } from '@coffer/core-system';
+import type { AutopilotOperations, Counters, NodeOperations, RaftOperations } from '@coffer/core-system';
 import type { PluginSource } from '@coffer/core-api';
 import type { Random } from '@coffer/kernel';
 import { wrappingPaths } from '@coffer/core-wrapping';
@@ -47,7 +48,7 @@ export function systemPaths(
   node: NodeOperations,
   services: () => NodeServices,
   systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number },
-  raft: RaftOperations | undefined,
+  raft: (RaftOperations & AutopilotOperations) | undefined,
   parts: SystemParts,
 ): readonly PathDeclaration<unknown>[] {
   const mounts = (): NodeServices['mounts'] => services().mounts;
@@ -64,7 +65,7 @@ export function systemPaths(
     ...mountPaths('secret', mountDeps),
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
-    ...(raft ? raftPaths(raft) : []),
+    ...(raft ? [...raftPaths(raft), ...autopilotPaths(raft)] : []),
     ...keyStatusPaths(() => services().barrier),
     ...introspectionPaths(node),
     ...loggerPaths(node),

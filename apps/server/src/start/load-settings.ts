@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { ConfigError, loadServerConfig } from '@coffer/config';
 import type { ListenerConfig, ListenerTls, RetryJoinConfig, ServerConfig } from '@coffer/config';
-import type { JoinTarget } from '@coffer/cluster';
+import { JoinError, parseDiscovery } from '@coffer/cluster';
+import type { JoinSource, JoinTarget } from '@coffer/cluster';
 import type { ListenerOptions } from '@coffer/gateway';
 import { LOG_LEVELS } from '@coffer/kernel';
 import type { LogLevel } from '@coffer/kernel';
@@ -103,19 +104,34 @@ function storageOf({ storage, haStorage }: ServerConfig, env: Environment): Stor
     path,
     nodeId: fromEnvironment(env, 'RAFT_NODE_ID') ?? storage.nodeId ?? hostname(),
     performanceMultiplier: storage.performanceMultiplier,
-    retryJoin: storage.retryJoin.map(joinTargetOf),
+    retryJoin: storage.retryJoin.map(joinSourceOf),
+    joinsAsNonVoter: fromEnvironment(env, 'RAFT_RETRY_JOIN_AS_NON_VOTER') === 'true' || storage.joinAsNonVoter,
     logEntriesMax: storage.trailingLogs ?? LOG_ENTRIES_MAX,
     logBytesMax: LOG_BYTES_MAX,
     entryBytesMax: storage.maxEntrySize ?? ENTRY_BYTES_MAX,
   };
 }
 
-function joinTargetOf(target: RetryJoinConfig): JoinTarget {
+function joinSourceOf(config: RetryJoinConfig): JoinSource {
+  const target = tlsOfTarget(config);
+  const { leaderApiAddr, autoJoin } = config;
+  if (autoJoin === undefined) {
+    return { kind: 'address', target: { ...target, leaderApiAddress: leaderApiAddr ?? '' } };
+  }
+  const { text, scheme, port, file, at } = autoJoin;
+  try {
+    return { kind: 'discover', discover: parseDiscovery(text), scheme, port, target };
+  } catch (error) {
+    if (error instanceof JoinError) throw new ConfigError(file, at, error.message);
+    throw error;
+  }
+}
+
+function tlsOfTarget(target: RetryJoinConfig): Omit<JoinTarget, 'leaderApiAddress'> {
   const caCertificate = target.caCert ?? fileText(target.caCertFile, 'leader_ca_cert_file');
   const clientCertificate = target.clientCert ?? fileText(target.clientCertFile, 'leader_client_cert_file');
   const clientKey = target.clientKey ?? fileText(target.clientKeyFile, 'leader_client_key_file');
   return {
-    leaderApiAddress: target.leaderApiAddr,
     ...(caCertificate === undefined ? {} : { caCertificate }),
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(clientKey === undefined ? {} : { clientKey }),

@@ -1,4 +1,4 @@
-import type { JoinTarget } from '@coffer/cluster';
+import type { JoinSource } from '@coffer/cluster';
 import type { ListenerOptions, HandlerOptions } from '@coffer/gateway';
 import type { LogLevel } from '@coffer/kernel';
 import type { LogFormat } from '../logging/line-log.ts';
@@ -13,7 +13,8 @@ export type StorageSettings =
       readonly path: string;
       readonly nodeId: string;
       readonly performanceMultiplier: number;
-      readonly retryJoin: readonly JoinTarget[];
+      readonly retryJoin: readonly JoinSource[];
+      readonly joinsAsNonVoter: boolean;
       readonly logEntriesMax: number;
       readonly logBytesMax: number;
       readonly entryBytesMax: number;

@@ -58,9 +58,11 @@ function checkSpace(folder: string): readonly Finding[] {
 }
 
 function checkTarget(target: RetryJoinConfig, ownApiAddr: string | undefined, nowMs: number): readonly Finding[] {
-  const { leaderApiAddr: address, caCertFile, clientCertFile, clientKeyFile } = target;
+  const { leaderApiAddr, autoJoin, caCertFile, clientCertFile, clientKeyFile } = target;
+  const address = leaderApiAddr ?? `auto_join "${autoJoin?.text ?? ''}"`;
   const findings: Finding[] = [];
-  if (!URL.canParse(address))
+  if (leaderApiAddr === undefined) findings.push(ok(JOIN, `${address} is asked at the start`));
+  else if (!URL.canParse(address))
     findings.push(fail(JOIN, `${address} is no address`, 'Write it as "https://10.0.0.1:8200".'));
   else if (ownApiAddr !== undefined && sameOrigin(address, ownApiAddr))
     findings.push(ok(JOIN, `${address} is this node itself, and is left out`));

@@ -114,7 +114,6 @@ export const RAFT_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   autopilot_update_interval: 'duration',
   autopilot_redundancy_zone: 'text',
   autopilot_upgrade_version: 'text',
-  retry_join_as_non_voter: 'bool',
   max_transaction_size: 'int',
   max_mount_and_namespace_table_entry_size: 'int',
   raft_wal: 'bool',

@@ -202,6 +202,7 @@ describe('storage "raft"', () => {
     );
     expect(config.storage).toEqual({
       kind: 'raft',
+      joinAsNonVoter: false,
       path: '/data',
       nodeId: '7',
       performanceMultiplier: 1,
@@ -212,6 +213,19 @@ describe('storage "raft"', () => {
       ],
     });
     expect(notes(config)).toEqual(['7:1 unknown beer']);
+  });
+
+  it('reads how nodes to join are found', () => {
+    const config = raft(
+      'retry_join { auto_join = "provider=dns name=c"\nauto_join_scheme = "http"\nauto_join_port = 1 }\nretry_join { auto_join = "provider=k8s" }\nretry_join_as_non_voter = true',
+    );
+    expect(config.storage).toMatchObject({
+      retryJoin: [
+        { autoJoin: { text: 'provider=dns name=c', scheme: 'http', port: 1 } },
+        { autoJoin: { text: 'provider=k8s', scheme: 'https', port: 8200 } },
+      ],
+      joinAsNonVoter: true,
+    });
   });
 
   it('reads a list of nodes to join in JSON', () => {
@@ -226,9 +240,15 @@ describe('storage "raft"', () => {
   it.each([
     ['node_id = "a/b"', 'node_id: expected up to 64 letters'],
     ['node_id = "-a"', 'node_id: expected up to 64 letters'],
-    ['retry_join {}', 'retry_join: expected leader_api_addr'],
+    ['retry_join {}', 'retry_join: expected leader_api_addr or auto_join'],
     ['retry_join { leader_api_addr = "a:8200" }', 'leader_api_addr: expected an address such as'],
-    ['retry_join { auto_join = "provider=aws" }', 'auto_join is not available'],
+    [
+      'retry_join { auto_join = "provider=dns"\nleader_api_addr = "https://a:1" }',
+      'retry_join: expected leader_api_addr or',
+    ],
+    ['retry_join { auto_join = "provider=dns"\nauto_join_scheme = "ftp" }', 'auto_join_scheme: expected http or https'],
+    ['retry_join { auto_join = "provider=dns"\nauto_join_port = 0 }', 'auto_join_port: expected a whole number'],
+    ['retry_join_as_non_voter = "perhaps"', 'retry_join_as_non_voter: expected true or false'],
     ['retry_join = "a"', 'retry_join: expected a block: retry_join { … }'],
     ['performance_multiplier = 11', 'performance_multiplier: expected a whole number from 0 to 10'],
     ['max_entry_size = 1', 'max_entry_size: expected a whole number'],

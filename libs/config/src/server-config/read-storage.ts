@@ -61,6 +61,7 @@ export function readStorage(
     path,
     performanceMultiplier: reader.int('performance_multiplier', { min: 0, max: 10 }) || 1,
     retryJoin: joins.map((join) => join.target),
+    joinAsNonVoter: reader.bool('retry_join_as_non_voter') ?? false,
     ...optional('nodeId', nodeId),
     ...optional('trailingLogs', reader.int('trailing_logs', { min: 0, max: 100_000_000 })),
     ...optional('snapshotThreshold', reader.int('snapshot_threshold', { min: 0, max: 100_000_000 })),
@@ -77,17 +78,20 @@ function readRetryJoin(
   body: HclObject,
 ): { readonly target: RetryJoinConfig; readonly notes: readonly ConfigNote[] } {
   const reader = new BlockReader(file, body);
-  if (reader.has('auto_join'))
-    throw reader.error(reader.position('auto_join'), 'auto_join is not available: name the nodes by leader_api_addr');
+  const autoJoin = readAutoJoin(file, reader);
   const address = reader.text('leader_api_addr');
-  if (address === undefined) throw reader.error(reader.at, 'retry_join: expected leader_api_addr');
-  if (!/^https?:\/\/[^/\s]+\/?$/.test(address))
+  if (address === undefined && autoJoin === undefined)
+    throw reader.error(reader.at, 'retry_join: expected leader_api_addr or auto_join');
+  if (address !== undefined && autoJoin !== undefined)
+    throw reader.error(reader.position('auto_join'), 'retry_join: expected leader_api_addr or auto_join, not both');
+  if (address !== undefined && !/^https?:\/\/[^/\s]+\/?$/.test(address))
     throw reader.error(
       reader.position('leader_api_addr'),
       'leader_api_addr: expected an address such as "https://10.0.0.1:8200"',
     );
   const target: RetryJoinConfig = {
-    leaderApiAddr: address.replace(/\/$/, ''),
+    ...optional('leaderApiAddr', address?.replace(/\/$/, '')),
+    ...optional('autoJoin', autoJoin),
     ...optional('caCert', reader.text('leader_ca_cert')),
     ...optional('caCertFile', reader.text('leader_ca_cert_file')),
     ...optional('clientCert', reader.text('leader_client_cert')),
@@ -97,4 +101,16 @@ function readRetryJoin(
     ...optional('tlsServername', reader.text('leader_tls_servername')),
   };
   return { target, notes: reader.rest() };
+}
+
+/** Vault's default port. */
+const API_PORT = 8200;
+
+function readAutoJoin(file: string, reader: BlockReader): RetryJoinConfig['autoJoin'] {
+  const text = reader.text('auto_join');
+  const scheme = reader.text('auto_join_scheme') ?? 'https';
+  const port = reader.int('auto_join_port', { min: 1, max: 65_535 }) ?? API_PORT;
+  if (scheme !== 'http' && scheme !== 'https')
+    throw reader.error(reader.position('auto_join_scheme'), 'auto_join_scheme: expected http or https');
+  return text === undefined ? undefined : { text, scheme, port, file, at: reader.position('auto_join') };
 }

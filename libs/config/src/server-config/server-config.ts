@@ -42,9 +42,19 @@ export interface ListenerConfig {
   readonly opens?: readonly ('unauthenticated-rekey' | 'unauthenticated-generate-root')[];
 }
 
-/** A node to join through; files are named, not read. */
+/** A node to join through, or how to find some; files are named, not read. */
 export interface RetryJoinConfig {
-  readonly leaderApiAddr: string;
+  /** Undefined where `autoJoin` is given. */
+  readonly leaderApiAddr?: string;
+  readonly autoJoin?: {
+    /** `provider=… key=value …`; whether there is such a provider is not checked here. */
+    readonly text: string;
+    readonly scheme: 'http' | 'https';
+    readonly port: number;
+    /** Where it stands, for errors. */
+    readonly file: string;
+    readonly at: Position;
+  };
   readonly caCert?: string;
   readonly caCertFile?: string;
   readonly clientCert?: string;
@@ -110,6 +120,7 @@ export type StorageConfig =
       readonly snapshotThreshold?: number;
       readonly maxEntrySize?: number;
       readonly retryJoin: readonly RetryJoinConfig[];
+      readonly joinAsNonVoter: boolean;
     };
 
 /** A server's configuration, all files added up. Durations in seconds. */

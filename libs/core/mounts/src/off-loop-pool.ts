@@ -1,11 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '@coffer/kernel';
-import type { OffLoopWork } from '@coffer/sdk';
 
 /** Runs what would block the loop (bcrypt, RSA key generation) elsewhere. */
 export interface OffLoop {
-  /** Arguments and result are structured-cloned. @throws what the function throws */
-  run<A extends readonly unknown[], T>(work: OffLoopWork<A, T>, args: A): Promise<T>;
+  /**
+   * @param module file URL of a module
+   * @param name an exported function of it; arguments and result are structured-cloned
+   * @throws what the function throws
+   */
+  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -26,9 +29,7 @@ const WORKER_SOURCE = `
 import { parentPort } from 'node:worker_threads';
 parentPort.on('message', async ({ module, name, args }) => {
   try {
-    const run = (await import(module))[name];
-    if (typeof run !== 'function') throw new TypeError(module + ' exports no function ' + name);
-    parentPort.postMessage({ value: await run(...args) });
+    parentPort.postMessage({ value: await (await import(module))[name](...args) });
   } catch (error) {
     parentPort.postMessage({ error });
   }
@@ -52,7 +53,7 @@ export class OffLoopPool implements OffLoop {
     this.#threadsMax = threadsMax;
   }
 
-  run<A extends readonly unknown[], T>({ module, name }: OffLoopWork<A, T>, args: A): Promise<T> {
+  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the pool is closed'));
     return new Promise<T>((resolve, reject) => {
       // The function's own type is the caller's contract.

@@ -46,17 +46,20 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
             standby: codeOf(fields.standbycode, 429),
             sealed: codeOf(fields.sealedcode, 503),
             uninitialized: codeOf(fields.uninitcode, 501),
+            removed: codeOf(fields.removedcode, 530),
           };
           return whenReady(node.sealStatus(), (status) => {
             const { isSelf, haEnabled } = node.leader();
             const standby = !status.sealed && haEnabled && !isSelf;
             const code = !status.initialized
               ? expected.uninitialized
-              : status.sealed || node.ending()
-                ? expected.sealed
-                : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
-                  ? expected.standby
-                  : expected.active;
+              : node.removedFromCluster() === true
+                ? expected.removed
+                : status.sealed || node.ending()
+                  ? expected.sealed
+                  : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
+                    ? expected.standby
+                    : expected.active;
             return { bare: true, status: code, data: healthData(node, status, standby, nowMs) };
           });
         },
@@ -102,8 +105,10 @@ function healthData(
   nowMs: number,
 ): Record<string, unknown> {
   const identity = status.sealed ? undefined : node.clusterIdentity();
+  const removed = node.removedFromCluster();
   return {
     initialized: status.initialized,
+    ...(removed === undefined ? {} : { removed_from_cluster: removed }),
     sealed: status.sealed,
     standby: standby || status.sealed || !status.initialized,
     performance_standby: false,

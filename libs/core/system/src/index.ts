@@ -1,3 +1,4 @@
+export * from './autopilot.path.ts';
 export * from './barrier-rotation.ts';
 export * from './cors-settings.ts';
 export * from './cors.path.ts';

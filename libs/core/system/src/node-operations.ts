@@ -32,6 +32,8 @@ export interface NodeOperations {
   /** As in `storage_type`. */
   readonly storageType: string;
   sealStatus(): MaybePromise<SealStatus>;
+  /** Whether the cluster has removed this node; undefined where the store knows no such thing. */
+  removedFromCluster(): boolean | undefined;
   /** Where the node is known to be. */
   clusterIdentity(): { readonly id: string; readonly name: string } | undefined;
   initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }>;

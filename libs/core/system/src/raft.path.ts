@@ -6,7 +6,12 @@ export interface RaftOperations {
   configuration(): { readonly index: number; readonly servers: readonly RaftServer[] };
   /** Prepares this node to join; the unseal shares given to it afterwards are for that cluster. */
   join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }>;
+  /** @throws RequestError where it cannot be */
   removePeer(serverId: string): Promise<void>;
+  promotePeer(serverId: string): Promise<void>;
+  demotePeer(serverId: string): Promise<void>;
+  /** Which node this is and where its cluster port is; also while sealed. */
+  whereabouts(): { readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string };
   /** On the active node, for a node that asks to join: the answer in JSON. */
   challenge(serverId: string, source: string): Promise<Readonly<Record<string, unknown>>>;
   answer(serverId: string, source: string, answer: string): Promise<Readonly<Record<string, unknown>>>;
@@ -22,7 +27,12 @@ export interface RaftServer {
 
 /** PEM texts, as Vault's API takes them. */
 export interface RaftJoinRequest {
+  /** Empty where `autoJoin` says how to find nodes. */
   readonly leaderApiAddress: string;
+  readonly autoJoin?: string;
+  readonly autoJoinScheme?: string;
+  readonly autoJoinPort?: number;
+  readonly tlsServerName?: string;
   readonly caCertificate?: string;
   readonly clientCertificate?: string;
   readonly clientKey?: string;
@@ -60,7 +70,10 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
         leader_client_key: field.string('Key of the client certificate, in PEM.', { secret: true }),
         retry: field.bool('Try again until it succeeds.', { default: false }),
         non_voter: field.bool('Join without a vote.', { default: false }),
-        auto_join: field.string('Not available: name the node by leader_api_addr.'),
+        auto_join: field.string('How to find nodes instead: "provider=dns name=…" or "provider=k8s …".'),
+        auto_join_scheme: field.string('Scheme of the addresses found: https or http.'),
+        auto_join_port: field.int('Port of the addresses found.'),
+        leader_tls_servername: field.string('The name that the certificate of that address is for.'),
       },
       help: { synopsis: 'Makes this node join a cluster.' },
       unauthenticated: true,
@@ -69,12 +82,18 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
         summary: 'Join',
         runs: 'local',
         handler: async (_: unknown, fields): Promise<Response> => {
-          if (fields.leader_api_addr === '')
+          if (fields.leader_api_addr === '' && !fields.auto_join)
             throw badRequest('leader_api_addr: expected the address of a node of the cluster');
+          if (fields.leader_api_addr !== '' && fields.auto_join)
+            throw badRequest('leader_api_addr and auto_join: expected one of them');
           const joined = await raft.join({
             leaderApiAddress: fields.leader_api_addr,
             nonVoter: fields.non_voter,
             retry: fields.retry,
+            ...(fields.auto_join ? { autoJoin: fields.auto_join } : {}),
+            ...(fields.auto_join_scheme ? { autoJoinScheme: fields.auto_join_scheme } : {}),
+            ...(fields.auto_join_port ? { autoJoinPort: fields.auto_join_port } : {}),
+            ...(fields.leader_tls_servername ? { tlsServerName: fields.leader_tls_servername } : {}),
             ...(fields.leader_ca_cert ? { caCertificate: fields.leader_ca_cert } : {}),
             ...(fields.leader_client_cert ? { clientCertificate: fields.leader_client_cert } : {}),
             ...(fields.leader_client_key ? { clientKey: fields.leader_client_key } : {}),
@@ -83,15 +102,21 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
         },
       },
     }),
-    definePath('storage/raft/remove-peer', {
-      fields: { server_id: field.string('Name of the node.', { default: '' }) },
-      help: { synopsis: 'Removes a node from the cluster.' },
-      sudo: true,
-      update: {
-        summary: 'Remove a node',
-        handler: async (_: unknown, fields): Promise<undefined> => {
-          if (fields.server_id === '') throw badRequest('no server id provided');
-          await raft.removePeer(fields.server_id);
+    changePath('remove-peer', 'Removes a node from the cluster.', (id) => raft.removePeer(id)),
+    changePath('promote', 'Gives a vote to a node that joined without one.', (id) => raft.promotePeer(id)),
+    changePath('demote', 'Takes the vote of a node, which stays a member.', (id) => raft.demotePeer(id)),
+    definePath('storage/raft/bootstrap/address', {
+      fields: {},
+      help: { synopsis: 'Which node this is, and where its cluster port is: for members that look for each other.' },
+      unauthenticated: true,
+      whileSealed: true,
+      neverWrapped: true,
+      read: {
+        summary: 'The address of the cluster port',
+        runs: 'local',
+        handler: (): Response => {
+          const { nodeId, clusterAddress, clusterId } = raft.whereabouts();
+          return { data: { node_id: nodeId, cluster_addr: clusterAddress, cluster_id: clusterId } };
         },
       },
     }),
@@ -128,4 +153,24 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
       },
     }),
   ];
+}
+
+/** A change of one member, named by `server_id`. */
+function changePath(
+  name: string,
+  synopsis: string,
+  change: (serverId: string) => Promise<void>,
+): PathDeclaration<unknown> {
+  return definePath(`storage/raft/${name}`, {
+    fields: { server_id: field.string('Name of the node.', { default: '' }) },
+    help: { synopsis },
+    sudo: true,
+    update: {
+      summary: synopsis.replace(/\.$/, ''),
+      handler: async (_: unknown, fields): Promise<undefined> => {
+        if (fields.server_id === '') throw badRequest('no server id provided');
+        await change(fields.server_id);
+      },
+    },
+  });
 }

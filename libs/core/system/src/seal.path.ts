@@ -7,6 +7,7 @@ import type { NodeOperations } from './node-operations.ts';
 /** As `sys/seal-status` and `sys/unseal` show it. */
 export function sealStatusData(node: NodeOperations, status: SealStatus): Record<string, unknown> {
   const identity = status.sealed ? undefined : node.clusterIdentity();
+  const removed = node.removedFromCluster();
   return {
     type: status.type,
     initialized: status.initialized,
@@ -20,6 +21,7 @@ export function sealStatusData(node: NodeOperations, status: SealStatus): Record
     commit_date: node.buildDate,
     migration: false,
     ...(identity ? { cluster_name: identity.name, cluster_id: identity.id } : {}),
+    ...(removed === undefined ? {} : { removed_from_cluster: removed }),
     recovery_seal: status.recoverySeal,
     storage_type: node.storageType,
   };
