@@ -44,11 +44,13 @@ export class ChaosCluster {
    * @param {object} options
    * @param {number} options.portBase twelve free ports from here on are used
    * @param {boolean} options.tmpfs whether file systems can be mounted; the second and third node then get small ones
+   * @param {number | undefined} options.trailingLogs entries that the log keeps: few, and who was away needs a snapshot
    * @param {string[]} options.command
    */
-  static async start({ portBase, tmpfs, command = serverCommand() }) {
+  static async start({ portBase, tmpfs, trailingLogs, command = serverCommand() }) {
     const cluster = new ChaosCluster(mkdtempSync(join(tmpdir(), 'coffer-chaos-')));
     cluster.command = command;
+    cluster.trailingLogs = trailingLogs;
     try {
       await cluster.#prepare(await freePorts(portBase, 12), tmpfs);
       for (const node of cluster.nodes) cluster.#keepers.push(cluster.#keep(node));
@@ -92,7 +94,7 @@ export class ChaosCluster {
     }
     for (const node of [...this.nodes, this.guest]) {
       const others = node === this.guest ? [] : this.nodes.filter((other) => other !== node);
-      writeFileSync(node.configFile, configOf(node, others));
+      writeFileSync(node.configFile, configOf(node, others, this.trailingLogs));
       await this.network.front(node.id, node.advertisedPort, node.clusterPort, () =>
         node.process?.alive ? node.process.pid : undefined,
       );
@@ -282,12 +284,12 @@ function isFree(port) {
   });
 }
 
-function configOf(node, others) {
+function configOf(node, others, trailingLogs) {
   const joins = others.map(({ url }) => `  retry_join {\n    leader_api_addr = "${url}"\n  }\n`).join('');
   return `storage "raft" {
   path    = "${node.folder}"
   node_id = "${node.id}"
-${joins}}
+${trailingLogs === undefined ? '' : `  trailing_logs = ${trailingLogs}\n`}${joins}}
 
 listener "tcp" {
   address         = "127.0.0.1:${node.apiPort}"

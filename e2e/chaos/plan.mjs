@@ -43,17 +43,18 @@ export const FAULTS = {
  * @param {number} seed
  * @param {object} options
  * @param {number} options.roundMs how long clients work
+ * @param {number | undefined} options.faults how many; one to three if left out
  * @param {string[]} options.only kinds to choose from; all if empty
  * @param {Set<string>} options.offers what the machine offers
  * @returns {{atMs: number, forMs: number, kind: string, node: number, link?: string, delayMs?: number}[]}
  */
-export function planRound(seed, { roundMs, only = [], offers }) {
+export function planRound(seed, { roundMs, faults, only = [], offers }) {
   const random = new SeededRandom(seed);
   const kinds = Object.entries(FAULTS).filter(
     ([kind, { needs }]) => (only.length === 0 || only.includes(kind)) && (needs === undefined || offers.has(needs)),
   );
   if (kinds.length === 0) throw new Error(`no fault to choose from: ${only.join(', ')}`);
-  const count = random.pick([1, 1, 1, 2, 2, 3]);
+  const count = faults ?? random.pick([1, 1, 1, 2, 2, 3]);
   const plan = [];
   for (let made = 0; made < count; made++) {
     const taken = new Set(plan.map(({ kind }) => FAULTS[kind].alone).filter(Boolean));

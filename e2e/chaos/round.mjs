@@ -13,8 +13,18 @@ import { planRound, printPlan } from './plan.mjs';
  * @param {{round: string, path: string, value: string}[]} options.ledger is added to
  * @param {ReturnType<typeof planRound>} options.plan in place of the seed's
  */
-export async function runRound({ seed, cluster, ledger, only, offers, roundMs, staleReads, plan: given }) {
-  const plan = given ?? planRound(seed, { roundMs, only, offers });
+export async function runRound({
+  seed,
+  cluster,
+  ledger,
+  only,
+  offers,
+  roundMs,
+  faults: count,
+  staleReads,
+  plan: given,
+}) {
+  const plan = given ?? planRound(seed, { roundMs, faults: count, only, offers });
   const history = new History();
   const random = new SeededRandom(seed).fork();
   const lines = [`round ${seed}`, printPlan(plan)];

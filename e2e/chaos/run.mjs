@@ -9,6 +9,7 @@
  *   --seed=N            of the first round, the next one is one higher; chosen and printed if left out
  *   --round-ms=4000     how long clients work in each
  *   --faults=a,b        only these kinds; see plan.mjs
+ *   --faults-per-round=N   instead of one to three
  *   --rounds-per-cluster=20   after so many, a new cluster
  *   --port-base=21000   the first of the ports to use
  *   --failures=FOLDER   where logs and histories of failed rounds are kept (default: the system's folder for temporary files)
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string' },
     'round-ms': { type: 'string', default: '4000' },
     faults: { type: 'string', default: '' },
+    'faults-per-round': { type: 'string' },
     'rounds-per-cluster': { type: 'string', default: '20' },
     'port-base': { type: 'string', default: '21000' },
     failures: { type: 'string' },
@@ -60,8 +62,14 @@ const gaps = [];
 let cluster;
 let ledger = [];
 
-async function newCluster() {
-  cluster = await ChaosCluster.start({ portBase: Number(options['port-base']), tmpfs: offers.has('tmpfs') });
+async function newCluster(seed) {
+  const trailingLogs = new SeededRandom(seed).pick([undefined, 60, 600]);
+  console.log(`a new cluster; the log keeps ${trailingLogs ?? 'as many entries as by default'}`);
+  cluster = await ChaosCluster.start({
+    portBase: Number(options['port-base']),
+    tmpfs: offers.has('tmpfs'),
+    trailingLogs,
+  });
   ledger = [];
   const active = await cluster.active(30_000);
   await mountForClients((method, path, rest) => cluster.request(active, method, path, rest));
@@ -96,7 +104,7 @@ console.log(`seed ${firstSeed}; each round can be run again by --seed=SEED --rou
 try {
   for (let index = 0; index < rounds && performance.now() < endMs; index++) {
     const seed = firstSeed + index;
-    if (!cluster) await newCluster();
+    if (!cluster) await newCluster(seed);
     const round = await runRound({
       seed,
       cluster,
@@ -104,6 +112,7 @@ try {
       only,
       offers,
       roundMs: Number(options['round-ms']),
+      faults: options['faults-per-round'] === undefined ? undefined : Number(options['faults-per-round']),
       staleReads: options['stale-reads'],
     });
     totals.rounds++;
