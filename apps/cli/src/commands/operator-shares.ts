@@ -17,6 +17,14 @@ const fieldsOf = (answer: ApiResponse | undefined): Fields => answer?.data ?? an
 
 const number = (value: unknown): number => Number(value ?? 0);
 
+/** What every change has that the holders of shares make together. */
+const attemptFlags: readonly FlagSpec[] = [
+  { name: 'init', kind: 'bool', help: 'Start an attempt.' },
+  { name: 'cancel', kind: 'bool', help: 'Cancel the attempt.' },
+  { name: 'status', kind: 'bool', help: 'Print how far the attempt is.' },
+];
+const nonceFlag: FlagSpec = { name: 'nonce', kind: 'text', help: 'Names the attempt.' };
+
 /** A share from the argument, `-` (standard input) or the terminal, and the nonce that it is meant for. */
 async function shareFor(
   context: CommandContext,
@@ -57,14 +65,12 @@ const generateRoot: Command = {
   http: true,
   output: 'format',
   flags: [
-    { name: 'init', kind: 'bool', help: 'Start an attempt.' },
-    { name: 'cancel', kind: 'bool', help: 'Cancel the attempt.' },
-    { name: 'status', kind: 'bool', help: 'Print how far the attempt is.' },
+    ...attemptFlags,
     { name: 'decode', kind: 'text', help: 'Decode an encoded token, or "-" for standard input; with -otp.' },
     { name: 'generate-otp', kind: 'bool', help: 'Print a one-time password.' },
     { name: 'otp', kind: 'text', help: 'One-time password.' },
     { name: 'pgp-key', kind: 'text', help: 'File of a PGP public key for the token.' },
-    { name: 'nonce', kind: 'text', help: 'Names the attempt.' },
+    nonceFlag,
   ],
   arguments: { min: 0, max: 1, text: '0-1' },
   async run(context) {
@@ -156,12 +162,10 @@ const oneTimePassword = (length: number): string =>
   Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)] ?? '').join('');
 
 const shareFlags: readonly FlagSpec[] = [
-  { name: 'init', kind: 'bool', help: 'Start an attempt.' },
-  { name: 'cancel', kind: 'bool', help: 'Cancel the attempt.' },
-  { name: 'status', kind: 'bool', help: 'Print how far the attempt is.' },
+  ...attemptFlags,
   { name: 'key-shares', kind: 'int', help: 'Number of shares to split the key into; 5 if left out.', aliases: ['n'] },
   { name: 'key-threshold', kind: 'int', help: 'Number of shares that are needed; 3 if left out.', aliases: ['t'] },
-  { name: 'nonce', kind: 'text', help: 'Names the attempt.' },
+  nonceFlag,
   { name: 'target', kind: 'text', help: 'What to change: "barrier" (the default) or "recovery".' },
   { name: 'verify', kind: 'bool', help: 'With -init, the new shares must be given back once; else, speak of that.' },
   { name: 'pgp-keys', kind: 'texts', help: 'Files of PGP public keys, separated by commas, one a share.' },

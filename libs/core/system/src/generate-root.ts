@@ -1,10 +1,10 @@
-import { Turns, equalInConstantTime, wipe } from '@coffer/kernel';
-import type { MaybePromise, Random, Secret } from '@coffer/kernel';
-import { BarrierError, ShareCollector, encryptFor, fingerprintOf } from '@coffer/barrier';
-import type { SealStatus } from '@coffer/barrier';
+import { Turns, equalInConstantTime } from '@coffer/kernel';
+import type { Random, Secret } from '@coffer/kernel';
+import { ShareCollector, encryptFor } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
 import { failedWith } from './one-error.ts';
-import { collect } from './rekey.ts';
+import { fingerprintsOf, givePresentShare } from './present-shares.ts';
+import type { PresentSeal } from './present-shares.ts';
 
 /** Characters of a root token that is made here, and so of the one-time password that hides it: what clients count on. */
 export const OTP_LENGTH = 26;
@@ -14,10 +14,7 @@ const SHARE_BYTES_MIN = 16;
 const SHARE_BYTES_MAX = 33;
 
 export interface GenerateRootDeps {
-  readonly seal: {
-    status(): MaybePromise<SealStatus>;
-    verifyKey(sealKey: Secret<Uint8Array>): Promise<boolean>;
-  };
+  readonly seal: PresentSeal;
   readonly random: Random;
   /** Makes a root token with this id. */
   readonly createRootToken: (id: string) => Promise<void>;
@@ -94,7 +91,7 @@ export class GenerateRoot {
       const cover: Cover =
         wanted.pgpKey === undefined
           ? { kind: 'otp', otp: wanted.otp ?? chosen }
-          : { kind: 'pgp', key: wanted.pgpKey, fingerprint: await fingerprint(wanted.pgpKey) };
+          : { kind: 'pgp', key: wanted.pgpKey, fingerprint: (await fingerprintsOf([wanted.pgpKey])).join() };
       this.#attempt = { nonce: random.uuid(), cover, collector: new ShareCollector(random) };
       const isChosen = wanted.otp === undefined && wanted.pgpKey === undefined;
       return { ...(await this.status()), otp: isChosen ? chosen : '' };
@@ -126,20 +123,13 @@ export class GenerateRoot {
       if (!equalInConstantTime(nonce, attempt.nonce)) {
         throw failedWith(`incorrect nonce supplied; nonce for this root generation operation is "${attempt.nonce}"`);
       }
-      const { shares, threshold } = await this.#deps.seal.status();
-      const key = collect(attempt.collector, share, { type: 'shamir', shares, threshold }, 'generation operation');
-      if (!key) return this.status();
-      try {
-        if (!(await this.#deps.seal.verifyKey(key))) {
-          throw failedWith('root generation aborted: the key shares do not fit');
-        }
-      } finally {
-        wipe(key.reveal());
-      }
+      const unfit = (): Error => failedWith('root generation aborted: the key shares do not fit');
+      const isAgreed = await givePresentShare(this.#deps.seal, attempt.collector, share, 'generation operation', unfit);
+      if (!isAgreed) return this.status();
       const encodedToken = await this.#makeToken(attempt.cover);
       const before = await this.status();
       this.#end();
-      return { ...before, complete: true, progress: threshold, encodedToken };
+      return { ...before, complete: true, progress: before.required, encodedToken };
     });
   }
 
@@ -155,14 +145,6 @@ export class GenerateRoot {
       await this.#deps.revokeRootToken(token);
       throw error;
     }
-  }
-}
-
-async function fingerprint(pgpKey: string): Promise<string> {
-  try {
-    return await fingerprintOf(pgpKey);
-  } catch (error) {
-    throw error instanceof BarrierError ? badRequest(error.message) : error;
   }
 }
 

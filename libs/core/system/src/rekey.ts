@@ -1,13 +1,13 @@
 import { Turns, equalInConstantTime, wipe } from '@coffer/kernel';
-import type { MaybePromise, Random, Secret } from '@coffer/kernel';
-import { BarrierError, ShareCollector, checkSealConfig, fingerprintOf } from '@coffer/barrier';
-import type { InitResult, PreparedShares, SealConfig, SealStatus } from '@coffer/barrier';
+import type { Random, Secret } from '@coffer/kernel';
+import { ShareCollector, checkSealConfig } from '@coffer/barrier';
+import type { InitResult, PreparedShares, SealConfig } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
+import { asBadRequest, collect, fingerprintsOf, givePresentShare } from './present-shares.ts';
+import type { PresentSeal } from './present-shares.ts';
 
 /** What rekeying asks of the seal. */
-export interface Resharing {
-  status(): MaybePromise<SealStatus>;
-  verifyKey(sealKey: Secret<Uint8Array>): Promise<boolean>;
+export interface Resharing extends PresentSeal {
   prepareReshare(shares: number, threshold: number, pgpKeys: readonly string[] | undefined): Promise<PreparedShares>;
 }
 
@@ -135,16 +135,8 @@ export class Rekey {
       if (!equalInConstantTime(nonce, attempt.nonce)) {
         throw badRequest(`incorrect nonce supplied; nonce for rotation is "${attempt.nonce}"`);
       }
-      const { shares, threshold } = await this.#seal.status();
-      const present: SealConfig = { type: 'shamir', shares, threshold };
-      const key = collect(attempt.collector, share, present, 'rotation');
-      if (!key) return undefined;
-      try {
-        if (!(await this.#seal.verifyKey(key)))
-          throw badRequest('root key verification failed: the key shares do not fit');
-      } finally {
-        wipe(key.reveal());
-      }
+      const unfit = (): Error => badRequest('root key verification failed: the key shares do not fit');
+      if (!(await givePresentShare(this.#seal, attempt.collector, share, 'rotation', unfit))) return undefined;
       return this.#makeShares(attempt);
     });
   }
@@ -214,41 +206,4 @@ export class Rekey {
       attempt.verification.nonce = this.#random.uuid();
     });
   }
-}
-
-async function fingerprintsOf(pgpKeys: readonly string[]): Promise<readonly string[]> {
-  try {
-    return await Promise.all(pgpKeys.map((key) => fingerprintOf(key)));
-  } catch (error) {
-    throw refusal(error);
-  }
-}
-
-/**
- * Adds a share to an attempt. @throws RequestError for one that cannot be a share, or was given before
- */
-export function collect(
-  collector: ShareCollector,
-  share: Secret<Uint8Array>,
-  config: SealConfig,
-  operation: string,
-): Secret<Uint8Array> | undefined {
-  const before = collector.progress;
-  const key = asBadRequest(() => collector.add(share, config));
-  if (!key && collector.progress === before) {
-    throw badRequest(`given key has already been provided during this ${operation}`);
-  }
-  return key;
-}
-
-function asBadRequest<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw refusal(error);
-  }
-}
-
-function refusal(error: unknown): unknown {
-  return error instanceof BarrierError ? badRequest(error.message) : error;
 }
