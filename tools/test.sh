@@ -117,6 +117,7 @@ step conformance "$node" e2e/conformance/run.mjs
 step clients end_to_end 'e2e/clients/*.test.mjs'
 step security end_to_end 'e2e/security/*.test.mjs'
 step cluster end_to_end 'e2e/cluster/*.test.mjs'
+step kit end_to_end 'e2e/kit/*.test.mjs'
 step storage end_to_end 'e2e/storage/*.test.mjs'
 step chaos end_to_end 'e2e/chaos/*.test.mjs'
 step chaos "$node" e2e/chaos/run.mjs --rounds=8 --seed=1704

@@ -53,7 +53,7 @@ export class ChaosCluster {
     cluster.trailingLogs = trailingLogs;
     try {
       await cluster.#prepare(await freePorts(portBase, 12), tmpfs);
-      for (const node of cluster.nodes) cluster.#keepers.push(cluster.#keep(node));
+      for (const node of [...cluster.nodes, cluster.guest]) cluster.#keepers.push(cluster.#keep(node));
       await cluster.#initialise();
     } catch (error) {
       error.message += cluster.tailOfLogs();
@@ -226,15 +226,15 @@ export class ChaosCluster {
     );
   }
 
-  /** What the nodes logged since the last call that no client should have to see the cause of. */
-  internalErrors() {
+  /** What the nodes logged since the last call of errors inside, and of their disks. */
+  remarks() {
     return [...this.nodes, this.guest].flatMap((node) => {
       if (!node.process) return [];
       const lines = node.process.log.split('\n');
       const added = lines.slice(node.linesSeen ?? 0, -1);
       node.linesSeen = lines.length - 1;
       return added
-        .filter((line) => /code=internal|Assertion|uncaught/i.test(line))
+        .filter((line) => /code=internal|Assertion|uncaught|the disk|rule of the program/i.test(line))
         .map((line) => `${node.id}: ${line}`);
     });
   }
@@ -254,7 +254,7 @@ export class ChaosCluster {
     }
     await Promise.all(this.#keepers);
     // a keeper may have started one while the others were ended
-    for (const node of this.nodes) if (node.process?.alive) await node.process.end('SIGKILL');
+    for (const node of [...this.nodes, this.guest]) if (node?.process?.alive) await node.process.end('SIGKILL');
     this.network.close();
     for (const folder of this.#mounts) {
       execFileSync('umount', ['-l', folder]);

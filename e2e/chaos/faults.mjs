@@ -89,10 +89,7 @@ const trace = (inject, mayEnd) => async (fault) => {
   if (!target.process?.alive) return note(`${target.id} is down already`);
   const injected = inject(fault);
   note(`${target.id}: ${injected}`);
-  if (mayEnd) {
-    target.mayEnd++;
-    target.diskFailed = true;
-  }
+  if (mayEnd) target.mayEnd++;
   const tracer = spawn(
     'strace',
     [
@@ -282,7 +279,6 @@ const KINDS = {
     const target = leader.smallDisk && fault.node !== 0 ? leader : small[fault.node % small.length];
     note(`fill the disk of ${target.id}${target === leader ? ', the leader' : ''}`);
     target.mayEnd++;
-    target.diskFailed = true;
     const ballast = join(target.folder, 'ballast');
     const { bavail, bsize } = statfsSync(target.folder);
     // most of it at once, the rest as it comes

@@ -27,7 +27,7 @@ export const FAULTS = {
   'reset-clients': { weight: 2, forMs: [1, 1] },
   'step-down': { weight: 4, forMs: [1, 1] },
   'seal-node': { weight: 2, forMs: [50, 1500] },
-  'seal-leader': { weight: 1, forMs: [50, 1500] },
+  'seal-leader': { weight: 2, forMs: [50, 1500] },
   'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership' },
   'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership' },
   'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership' },
@@ -59,6 +59,7 @@ export function planRound(seed, { roundMs, faults, only = [], offers }) {
   for (let made = 0; made < count; made++) {
     const taken = new Set(plan.map(({ kind }) => FAULTS[kind].alone).filter(Boolean));
     const choices = kinds.filter(([, { alone }]) => alone === undefined || !taken.has(alone));
+    if (choices.length === 0) break;
     const [kind, { forMs, link, alone }] = weighted(choices, random);
     const node = random.below(3);
     plan.push({
@@ -70,7 +71,6 @@ export function planRound(seed, { roundMs, faults, only = [], offers }) {
       ...(kind === 'delay-links' || kind === 'slow-disk' ? { delayMs: random.between(5, 250) } : {}),
       ...(alone ? { other: random.below(2) } : {}),
     });
-    if (choices.length === 0) break;
   }
   return plan.sort((a, b) => a.atMs - b.atMs);
 }

@@ -62,8 +62,9 @@ export async function runRound({
     `  ${checked} operations checked: ${history.counts.ok} answered, ${history.counts.refused} refused, ${history.counts.unknown} unknown`,
     ...reasons.map(([reason, count]) => `    ${count} × ${reason.slice(0, 160)}`),
   );
-  const errors = cluster.internalErrors();
-  if (errors.length > 0) lines.push(`    ${errors.length} internal errors, the first: ${errors[0].slice(0, 500)}`);
+  const remarks = cluster.remarks();
+  if (remarks.length > 0)
+    lines.push(`    ${remarks.length} remarks in the logs, the first: ${remarks[0].slice(0, 400)}`);
   const alone = plan.length === 1 && plan[0].kind === 'kill-leader';
   const gapMs = alone ? longestGapMs(history.goodWrites, startedNs + 300e6, workedNs) : undefined;
   if (gapMs !== undefined) lines.push(`  longest gap in good writes: ${Math.round(gapMs)} ms`);
@@ -80,29 +81,9 @@ async function recover(cluster, problems, note) {
   }
   try {
     if (cluster.guest.wantUp) await dismissGuest(cluster, note);
-    await restartFailedDisks(cluster, note);
     await cluster.ready();
     note('whole again');
   } catch (error) {
     problems.push(`the cluster did not recover: ${error.message}`);
-  }
-}
-
-/** What an operator does with a node whose disk works again and that does not: restarts it. */
-async function restartFailedDisks(cluster, note) {
-  const suspects = cluster.nodes.filter((node) => node.diskFailed);
-  for (const node of suspects) node.diskFailed = false;
-  if (
-    suspects.length === 0 ||
-    (await cluster.ready(15_000).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return;
-  for (const node of suspects) {
-    note(`restart ${node.id}`);
-    await cluster.kill(node, 'SIGTERM');
-    cluster.revive(node);
   }
 }

@@ -6,9 +6,11 @@
  *   COFFER_MOVES_LONG=1   20 step-downs, 5 rolling restarts, and 20 kills of the active node with the gaps in good writes
  */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Cluster } from '../cluster.mjs';
+import { Cluster, ServerProcess } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
 
 const LONG = Boolean(process.env.COFFER_MOVES_LONG);
@@ -228,6 +230,21 @@ describe('planned moves', () => {
       else assert.match(String(reason.cause?.code), /ECONNREFUSED/);
     }
     await cluster.restart(active);
+    await cluster.ready();
+  });
+
+  it('never go back to a program that is too old for the data: it refuses, and changes nothing', async () => {
+    const [standby] = await cluster.standbys();
+    assert.equal(await standby.process.end('SIGTERM'), 0);
+    const record = join(standby.folder, 'version.json');
+    const before = readFileSync(record, 'utf8');
+    writeFileSync(record, JSON.stringify({ version: '99.0.0', format: 99 }));
+    const refused = new ServerProcess([...cluster.command, `-config=${standby.configFile}`], `${record}.log`);
+    await eventually('it ends', () => Promise.resolve(!refused.alive));
+    assert.match(refused.log, /Coffer 99\.0\.0 \(format 99\).*a downgrade that cannot work/);
+    assert.match(readFileSync(record, 'utf8'), /99\.0\.0/);
+    writeFileSync(record, before);
+    await cluster.restart(standby);
     await cluster.ready();
   });
 

@@ -3,6 +3,7 @@ import { AssertionFailure, systemClock, systemRandom } from '@coffer/kernel';
 import { devCertificate } from './dev/dev-tls.ts';
 import { devBanner, devSettings, prepareDevServer } from './dev/dev-mode.ts';
 import type { DevOptions } from './dev/dev-mode.ts';
+import { collectStart } from './start/collect-start.ts';
 import { startServer } from './start/running-server.ts';
 import type { RunningServer } from './start/running-server.ts';
 import { FlagError, parseServerFlags, splitAddress } from './start/server-flags.ts';
@@ -33,6 +34,7 @@ export async function runServer(argv: readonly string[]): Promise<number> {
   try {
     const server = flags.dev ? await startDev(flags) : await startConfigured(flags);
     if (!server) return 0;
+    collectStart();
     await untilTold(server, flags);
     return 0;
   } catch (error) {

@@ -48,6 +48,23 @@ describe('requests between nodes', () => {
     expect(decodeRequest(encodeRequest(REQUEST, 9000), 100, signal).deadlineMs).toBe(100);
   });
 
+  it('are bound by the limits of the listener that took them in, not by others over there', () => {
+    const depth = 400;
+    const rawBody = Buffer.from(`{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`);
+    const decoded = decodeRequest(encodeRequest({ ...REQUEST, rawBody }, 0), 0, signal);
+    expect(JSON.stringify(decoded.data)).toBe(rawBody.toString());
+  });
+
+  it('ask for the same state and the same client as where they came in', () => {
+    const asked = { ...REQUEST, requiredState: 'djE6', whenBehind: 'forward', toActive: true } as const;
+    expect(decodeRequest(encodeRequest(asked, 0), 0, signal)).toMatchObject({
+      requiredState: 'djE6',
+      whenBehind: 'forward',
+      toActive: true,
+      connection: { remoteAddress: '10.0.0.1' },
+    });
+  });
+
   it('are refused cut short or garbled, without a word of what was in them', () => {
     const whole = encodeRequest(REQUEST, 0);
     for (let length = 0; length < whole.length; length += 7)

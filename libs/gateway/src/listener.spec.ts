@@ -98,6 +98,51 @@ describe('a listener', () => {
     expect(await talk(await open(), [GET.replace('/v1/', '/ui/')])).toContain('fallback');
   });
 
+  it('tells clients to go elsewhere, and keeps connections that rest for the request that may be on its way', async () => {
+    const port = await open({}, (_, response) => response.end('served'));
+    const KEEP = 'GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n';
+    let heard = '';
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    socket.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+    const ended = new Promise<void>((resolve) => socket.on('close', () => resolve()));
+    socket.write(KEEP);
+    while (!heard.includes('served')) await new Promise((next) => setTimeout(next, 2));
+    expect(heard).toMatch(/connection: keep-alive/i);
+    let gone = false;
+    const sentAway = opened[0]?.sendAway(10_000).then(() => (gone = true));
+    await new Promise((next) => setTimeout(next, 20));
+    expect([gone, socket.destroyed]).toEqual([false, false]);
+    // still served, also on a new connection, and for the last time
+    expect(await talk(port, [KEEP])).toMatch(/connection: close/i);
+    socket.write(KEEP);
+    await ended;
+    await sentAway;
+    expect(heard.split('served')[1]).toMatch(/connection: close/i);
+  });
+
+  it('tells a request that it was already serving, and waits only so long', async () => {
+    let finish = (): void => undefined;
+    const begun = Promise.withResolvers<void>();
+    const port = await open({}, (_, response) => {
+      finish = () => void response.writeHead(200, ['content-length', '2']).end('ok');
+      begun.resolve();
+    });
+    const heard = talk(port, ['GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n']);
+    await begun.promise;
+    await opened[0]?.sendAway(10);
+    finish();
+    expect(await heard).toMatch(/connection: close[^]*ok$/i);
+  });
+
+  it('has no patience with a head that trickles in, nor with a reader that does not read', async () => {
+    const slow = await open({ headerTimeoutMs: 30 });
+    expect(await talk(slow, ['GET /v1/x HTTP/1.1\r\nA: b\r\n'])).toMatch(/^HTTP\/1\.1 408 /);
+    const port = await open({ writeTimeoutMs: 30 }, (_, response) => {
+      response.write('begun');
+    });
+    expect(await talk(port, [GET])).toContain('begun');
+  });
+
   it('lets a request finish before it closes, and ends one that takes longer than the grace', async () => {
     let finish = (): void => undefined;
     let begun = (): void => undefined;

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import { NEVER_ABORTED } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
@@ -179,6 +180,72 @@ describe('a request over HTTP', () => {
       expect(heard).toMatch(/^HTTP\/1\.1 413 [^]*connection: close\r\n/i);
     }
     expect(served.seen).toEqual([]);
+  });
+
+  it('is given up when its body trickles in, and costs the others nothing', async () => {
+    const served = await serve({ bodyTimeoutMs: 40 });
+    const trickle = (): Promise<string> =>
+      new Promise((resolve) => {
+        let text = '';
+        const socket = connect(served.port, '127.0.0.1', () =>
+          socket.write('POST /v1/a HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"a":'),
+        );
+        socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        socket.on('error', () => undefined).on('close', () => resolve(text));
+      });
+    const slow = Promise.all(Array.from({ length: 20 }, trickle));
+    expect((await ask(served, 'POST', '/v1/a', {}, '{"a":1}')).status).toBe(200);
+    for (const heard of await slow)
+      expect(heard).toMatch(/^HTTP\/1\.1 408 [^]*connection: close\r\n[^]*"the request took too long to arrive"/i);
+    expect(served.seen).toHaveLength(1);
+  });
+
+  it('with a body that nobody reads ends its connection, and without one keeps it', async () => {
+    const served = await serve();
+    const heard = (head: string): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connect(served.port, '127.0.0.1', () => socket.write(head));
+        socket.once('data', (chunk: Buffer) => {
+          resolve(chunk.toString());
+          socket.destroy();
+        });
+      });
+    for (const method of ['GET', 'LINK', 'DELETE']) {
+      expect(await heard(`${method} /v1/a HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/connection: keep-alive/i);
+      expect(await heard(`${method} /v1/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{`)).toMatch(
+        /connection: close/i,
+      );
+    }
+  });
+
+  it('says which state it must see, and what to do where that is not there', async () => {
+    const served = await serve();
+    for (const [headers, expected] of [
+      [{ 'x-vault-index': 'djE6' }, { requiredState: 'djE6', allowStale: false }],
+      [
+        { 'x-vault-index': 'djE6', 'x-vault-inconsistent': 'fail' },
+        { requiredState: 'djE6', whenBehind: 'fail' },
+      ],
+      [{ 'x-vault-inconsistent': 'forward-active-node' }, { whenBehind: 'forward', allowStale: false }],
+      [{ 'x-vault-forward': 'active-node' }, { toActive: true }],
+    ] as const) {
+      expect((await ask(served, 'GET', '/v1/a', headers)).status).toBe(200);
+      expect(served.seen.at(-1)).toMatchObject(expected);
+    }
+    for (const headers of [{ 'x-vault-inconsistent': 'maybe' }, { 'x-vault-forward': 'elsewhere' }] as const) {
+      const refused = await ask(served, 'GET', '/v1/a', headers);
+      expect(refused.status).toBe(400);
+      expect(refused.body).toMatch(/X-Vault-(Inconsistent|Forward): expected/);
+    }
+    expect(served.seen).toHaveLength(4);
+  });
+
+  it('is cancelled with its client where it writes', async () => {
+    const served = await serve();
+    await ask(served, 'GET', '/v1/a');
+    await ask(served, 'DELETE', '/v1/a');
+    await ask(served, 'GET', '/v1/a', { 'x-vault-wrap-ttl': '60' });
+    expect(served.seen.map(({ signal }) => signal === NEVER_ABORTED)).toEqual([true, false, false]);
   });
 
   it('that its client gives up half-way reaches nobody', async () => {

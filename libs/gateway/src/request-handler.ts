@@ -152,7 +152,7 @@ export class RequestHandler {
       // Reads end soon by themselves; what writes, or makes the active node write, is cancelled there, too.
       signal:
         body === undefined && operation !== 'delete' && wrapTtl === undefined ? NEVER_ABORTED : abortedWith(response),
-      noForwarding: headers['x-vault-no-request-forwarding'] === 'true',
+      noForwarding: Boolean(headers['x-vault-no-request-forwarding']),
       allowStale: inconsistent === 'allow-stale',
       ...(token === undefined ? {} : { token: new Secret(token) }),
       ...(wrapTtl === undefined || wrapTtl === '' ? {} : wrapTtlOf(wrapTtl)),

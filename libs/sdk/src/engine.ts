@@ -1,5 +1,7 @@
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import type { LoginAuth, LoginRenewal } from './login.ts';
+import type { IntentType } from './intent.ts';
+import type { OffLoopWork } from './off-loop-work.ts';
 import type { PathDeclaration } from './path.ts';
 import type { RequestContext } from './context.ts';
 import type { SecretType } from './secret-type.ts';
@@ -31,11 +33,7 @@ export interface EntityView {
   readonly policies: readonly string[];
 }
 
-/**
- * An effect outside of the store (a database user, a cloud key) that must not be forgotten when a node dies in between:
- * the intent is stored first, then the effect happens, then it is settled in the handler's own batch; what is left is
- * rolled back later by the active node, through `EngineType.rollback`.
- */
+/** Where intents are kept: `defineIntent` says what they are, and is what engines use. */
 export interface Intents {
   record(kind: string, data: Readonly<Record<string, unknown>>): Promise<string>;
   /** Settled together with what the handler wrote. */
@@ -62,8 +60,8 @@ export interface MountContext {
   readonly system: SystemView;
   /** Aborted when the mount ends: sealing, unmounting, stepping down for what runs on the active node only. */
   readonly signal: AbortSignal;
-  /** A function on a thread of the pool, for what takes longer than 100 µs (bcrypt, RSA): `module` is a file URL. */
-  offLoop<T>(module: URL, name: string, ...args: readonly unknown[]): Promise<T>;
+  /** Runs on a thread of the pool what takes longer than 100 µs (bcrypt, RSA). @throws what the function throws */
+  offLoop<A extends readonly unknown[], T>(work: OffLoopWork<A, T>, ...args: A): Promise<T>;
   /** A key bound to this mount, derived from the barrier (for HMACs of ids). */
   derive(purpose: string, length: number): Uint8Array;
 }
@@ -76,7 +74,10 @@ export interface EngineType<E = unknown> {
   /** One line, then details. */
   readonly help: { readonly synopsis: string; readonly description: string };
   readonly paths: readonly PathDeclaration<E>[];
+  /** Kinds of leased secrets: `defineSecretType`. */
   readonly secretTypes?: readonly SecretType<E>[];
+  /** Kinds of effects outside of the store: `defineIntent`. */
+  readonly intentTypes?: readonly IntentType<E>[];
   /** Types whose paths depend on a mount's options (KV's versions): the type that serves these. */
   forOptions?(options: Readonly<Record<string, string>>): EngineType;
   create(mount: MountContext): MaybePromise<E>;
@@ -89,10 +90,8 @@ export interface EngineType<E = unknown> {
   invalidate?(engine: E, key: string): void;
   /** All keys may have changed. */
   invalidateAll?(engine: E): void;
-  /** Called about once a minute on the active node. */
+  /** Called about once a minute on the active node, never twice at once. It writes by `MountContext.transact`. */
   periodic?(engine: E): Promise<void>;
-  /** Undoes an intent that was not settled. Tolerates that the effect never happened. */
-  rollback?(engine: E, kind: string, data: Readonly<Record<string, unknown>>): Promise<void>;
   /** Auth methods: whether and how a login may be renewed. @throws RequestError to refuse */
   renewLogin?(
     engine: E,
@@ -111,6 +110,7 @@ export interface EngineType<E = unknown> {
     engine: E,
     data: Readonly<Record<string, unknown>>,
     relativePath: string,
+    view: ReadableView,
   ): MaybePromise<string | undefined>;
 }
 

@@ -27,8 +27,12 @@ export interface FieldOptions<D> {
   /** Shown in help and OpenAPI; not enforced (as in Vault): the handler says what is missing. */
   readonly required?: boolean;
   readonly deprecated?: boolean;
-  /** Never shown: masked in forms, HMACed in the audit log whatever the mount is tuned to. */
+  /**
+   * Never shown: masked in forms, HMACed in the audit log whatever the mount is tuned to. `false`: its name sounds like a
+   * secret's, but it is none.
+   */
   readonly secret?: boolean;
+  /** Shown in help and OpenAPI; not enforced (as in Vault): the handler refuses what it cannot use. */
   readonly allowedValues?: readonly unknown[];
   /** Other names under which clients send it. */
   readonly aliases?: readonly string[];

@@ -18,3 +18,6 @@ export * from './list-response.ts';
 export * from './page-fields.ts';
 export * from './path-table.ts';
 export * from './token-fields.ts';
+export * from './define-secret-type.ts';
+export * from './intent.ts';
+export * from './off-loop-work.ts';

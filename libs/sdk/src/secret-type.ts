@@ -1,7 +1,7 @@
 import type { MaybePromise } from '@coffer/kernel';
 import type { RequestContext } from './context.ts';
 
-/** Asks for a lease on what an answer holds. */
+/** Asks for a lease on what an answer holds; made by `DefinedSecretType.grant`. */
 export interface SecretGrant {
   /** One of the engine's `secretTypes`. */
   readonly type: string;
@@ -13,13 +13,14 @@ export interface SecretGrant {
   readonly internal: Readonly<Record<string, unknown>>;
 }
 
+/** What a renewal decides. */
 export interface LeaseTerms {
   readonly ttlSeconds: number;
   readonly maxTtlSeconds?: number;
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/** A kind of leased secret. `revoke` may fail and is tried again; it must tolerate that it already happened. */
+/** A kind of leased secret, as `defineSecretType` declares it. `revoke` may fail and is tried again; it must tolerate that it already happened. */
 export interface SecretType<E> {
   readonly type: string;
   readonly renew?: (

@@ -20,7 +20,7 @@ export interface ReadableView {
 /**
  * What a handler reads and writes. Everything written goes to storage as one batch, together with the lease or token
  * that the answer creates, when the handler returns; a handler that throws writes nothing. Reads see own writes. If
- * something that was read changes meanwhile, the handler runs again: it has no other effects (see `MountContext.intents`
+ * something that was read changes meanwhile, the handler runs again: it has no other effects (see `defineIntent`
  * for those that must).
  */
 export interface StorageView extends ReadableView {

@@ -42,12 +42,17 @@ export interface Feed {
   readonly groups: readonly FedGroup[];
 }
 
-/** What one group of batches may be at most. */
+/** How large batches may be, and groups of them. */
 export interface GroupLimits {
-  /** Keys that it changes. */
+  /** Keys that one batch changes, at most. */
   readonly keysMax: number;
-  /** Bytes of its keys and values together. */
+  /** Bytes of the keys and values of one batch together. */
   readonly bytesMax: number;
+  /** Bytes of one value. */
+  readonly valueBytesMax: number;
+  /** Batches are put together to a group up to so many keys and bytes. */
+  readonly keysAtOnce: number;
+  readonly bytesAtOnce: number;
   /** What an operator can do about a batch that is larger. */
   readonly advice: string;
 }

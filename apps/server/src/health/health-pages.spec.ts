@@ -18,6 +18,7 @@ describe('health pages', () => {
     status: { initialized: true, sealed: false },
     role: { role: 'active', epoch: 1, sinceMs: 0 } as HaState,
     fault: undefined as string | undefined,
+    ending: false,
   };
   let server: Server;
   let close: () => Promise<void>;
@@ -28,6 +29,7 @@ describe('health pages', () => {
       healthPages(app.get(LazyModuleLoader), {
         sealStatus: () => node.status,
         ha: () => node.role,
+        ending: () => node.ending,
         storageFault: () => node.fault,
       }),
     );
@@ -44,6 +46,7 @@ describe('health pages', () => {
     node.status = { initialized: true, sealed: false };
     node.role = { role: 'active', epoch: 1, sinceMs: 0 };
     node.fault = undefined;
+    node.ending = false;
   });
 
   const probe = async (path: string, method = 'GET'): Promise<[number, Record<string, unknown>]> => {
@@ -68,6 +71,7 @@ describe('health pages', () => {
   it.each<[string, () => void, Record<string, unknown>]>([
     ['sealed', () => (node.status = { initialized: true, sealed: true }), { seal: 'sealed' }],
     ['not initialized', () => (node.status = { initialized: false, sealed: true }), { seal: 'not initialized' }],
+    ['about to end', () => (node.ending = true), { leader: 'the node is about to end' }],
     ['without a leader', () => (node.role = { role: 'standby' }), { leader: 'no active node is known' }],
   ])('say that a node is not ready that is %s, and that it lives', async (_, change, reasons) => {
     change();

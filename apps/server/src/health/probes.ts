@@ -6,6 +6,8 @@ import type { HaState } from '@coffer/storage';
 export interface ProbedNode {
   sealStatus(): MaybePromise<{ readonly initialized: boolean; readonly sealed: boolean }>;
   ha(): HaState;
+  /** Whether it was told to end. */
+  ending(): boolean;
   /** What is wrong with the storage of this node, if anything. */
   storageFault(): string | undefined;
 }
@@ -55,6 +57,7 @@ export class Probes {
   #leader(): HealthIndicatorFunction {
     return () => {
       const session = this.#indicators.check('leader');
+      if (this.#node.ending()) return session.down({ reason: 'the node is about to end' });
       const state = this.#node.ha();
       if (state.role === 'active') return session.up({ role: state.role });
       return state.leader ? session.up({ role: state.role }) : session.down({ reason: 'no active node is known' });

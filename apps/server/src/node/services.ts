@@ -14,7 +14,7 @@ import { PolicyService } from '@coffer/core-policies';
 import { MountRouter } from '@coffer/core-router';
 import { TokenService, createTokenEngine } from '@coffer/core-tokens';
 import { WrappingService } from '@coffer/core-wrapping';
-import { RequestError } from '@coffer/sdk';
+import { badRequest } from '@coffer/sdk';
 import type { EngineType, SystemView } from '@coffer/sdk';
 import { OptimisticTransactor } from '@coffer/storage';
 import type { HaCoordinator } from '@coffer/storage';
@@ -145,7 +145,8 @@ function systemView(deps: ServiceDeps, entry: () => MountEntry, identity: Identi
     maxLeaseTtlSeconds: () => entry().tuning.maxLeaseTtlSeconds || systemTtl.maxSeconds,
     clusterId: deps.clusterId,
     isActive: () => deps.ha.state().role === 'active',
-    generatePassword: (name) => Promise.reject(new RequestError('bad-request', `no password policy named "${name}"`)),
+    generatePassword: (name) =>
+      Promise.reject(badRequest(name === '' ? 'missing password policy name' : 'no password policy found')),
     entity: (entityId) => identity.entity(entityId),
   };
 }

@@ -1,5 +1,7 @@
 /** Our own version. */
 export const COFFER_VERSION = '0.1.0';
+/** The form of what nodes keep and send each other. A program refuses data of a later one: see `guardVersion`. */
+export const DATA_FORMAT = 1;
 /** The level of Vault's API that is spoken; clients choose features by it. */
 export const API_VERSION = '1.21.0';
 /** As `sys/health` and `sys/seal-status` tell it: semantic versioning with our own as build metadata. */

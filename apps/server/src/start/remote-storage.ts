@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { ConfigError } from '@coffer/config';
 import type { EtcdConfig, HaStorageConfig, PostgresqlConfig } from '@coffer/config';
@@ -5,8 +6,8 @@ import { ForwardPort, isNodeId } from '@coffer/cluster';
 import type { ForwardChannel } from '@coffer/cluster';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
-import { RemoteBackend, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
-import type { LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
+import { RemoteBackend, etcdLock, etcdStore, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
+import type { EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
 import { RemoteMember } from '../node/remote-member.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,7 +20,9 @@ export interface RemoteSettings {
   readonly lock: DatabaseSettings | undefined;
 }
 
-export type DatabaseSettings = { readonly kind: 'postgresql'; readonly settings: PostgresqlSettings };
+export type DatabaseSettings =
+  | { readonly kind: 'postgresql'; readonly settings: PostgresqlSettings }
+  | { readonly kind: 'etcd'; readonly settings: EtcdSettings };
 
 /** @throws ConfigError for what neither the file nor the environment says */
 export function remoteSettings(
@@ -33,8 +36,12 @@ export function remoteSettings(
 }
 
 function databaseSettings(config: PostgresqlConfig | EtcdConfig, env: Environment): DatabaseSettings {
-  if (config.kind === 'etcd')
-    throw new ConfigError(config.at.file, config.at.position, 'storage "etcd" is not available');
+  return config.kind === 'etcd'
+    ? { kind: 'etcd', settings: etcdSettings(config, env) }
+    : { kind: 'postgresql', settings: postgresqlSettings(config, env) };
+}
+
+function postgresqlSettings(config: PostgresqlConfig, env: Environment): PostgresqlSettings {
   const connectionUrl = env['COFFER_PG_CONNECTION_URL'] || env['VAULT_PG_CONNECTION_URL'] || config.connectionUrl;
   if (connectionUrl === undefined)
     throw new ConfigError(
@@ -43,17 +50,50 @@ function databaseSettings(config: PostgresqlConfig | EtcdConfig, env: Environmen
       'storage "postgresql": expected connection_url, or COFFER_PG_CONNECTION_URL in the environment',
     );
   return {
-    kind: 'postgresql',
-    settings: {
-      connectionUrl,
-      table: config.table,
-      lockTable: config.haTable,
-      parallelMax: config.maxParallel,
-      idleMax: config.maxIdleConnections,
-      connectRetries: config.maxConnectRetries,
-      createsTables: !config.skipCreateTable,
-    },
+    connectionUrl,
+    table: config.table,
+    lockTable: config.haTable,
+    parallelMax: config.maxParallel,
+    idleMax: config.maxIdleConnections,
+    connectRetries: config.maxConnectRetries,
+    createsTables: !config.skipCreateTable,
   };
+}
+
+function etcdSettings(config: EtcdConfig, env: Environment): EtcdSettings {
+  const fromEnvironment = env['ETCD_ADDR']?.split(',').filter((address) => address !== '') ?? [];
+  const addresses = fromEnvironment.length > 0 ? fromEnvironment : config.addresses;
+  if (addresses === undefined)
+    throw new ConfigError(
+      config.at.file,
+      config.at.position,
+      'storage "etcd": expected address, or ETCD_ADDR in the environment',
+    );
+  const username = env['ETCD_USERNAME'] || config.username;
+  const password = env['ETCD_PASSWORD'] || config.password;
+  const ca = fileText(config, 'tls_ca_file', config.tlsCaFile);
+  const certificate = fileText(config, 'tls_cert_file', config.tlsCertFile);
+  const key = fileText(config, 'tls_key_file', config.tlsKeyFile);
+  return {
+    addresses,
+    path: config.path,
+    requestMsMax: config.requestTimeoutSeconds * 1000,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function fileText({ at }: EtcdConfig, name: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    throw new ConfigError(at.file, at.position, `${name}: "${path}" cannot be read: ${code}`);
+  }
 }
 
 /** What a server is started with. */
@@ -118,12 +158,16 @@ function nodeIdOf(random: Random): string {
   return isNodeId(name) ? name : `node-${Buffer.from(random.bytes(4)).toString('hex')}`;
 }
 
-function storeOf({ settings }: DatabaseSettings, clock: Clock, log: Log): RemoteStore {
-  return postgresqlStore(settings, clock, log);
+function storeOf(database: DatabaseSettings, clock: Clock, log: Log): RemoteStore {
+  return database.kind === 'etcd'
+    ? etcdStore(database.settings, clock, log)
+    : postgresqlStore(database.settings, clock, log);
 }
 
-function lockOf({ settings }: DatabaseSettings, clock: Clock, log: Log): LockStore {
-  return postgresqlLock(settings, clock, log);
+function lockOf(database: DatabaseSettings, clock: Clock, log: Log): LockStore {
+  return database.kind === 'etcd'
+    ? etcdLock(database.settings, clock, log)
+    : postgresqlLock(database.settings, clock, log);
 }
 
 /** Set while data moves: a server that wrote meanwhile would be lost with what it wrote. */

@@ -22,8 +22,10 @@ import { CofferNode } from '../node/coffer-node.ts';
 import { systemDirectories } from '../node/directories.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { pages } from '../pages/pages.ts';
+import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
 import { endGracefully } from './graceful-end.ts';
 import type { ServerSettings } from './settings.ts';
+import { guardVersion } from './version-guard.ts';
 
 /** A server that runs: its node, its listeners, and the Nest application beside them. */
 export interface RunningServer {
@@ -63,6 +65,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     healthPages(app.get(LazyModuleLoader), {
       sealStatus: () => node.sealStatus(),
       ha: () => node.ha(),
+      ending: () => node.ending(),
       storageFault: () => {
         const health = store.raft?.raft.health();
         return health && health.disk !== 'ok'
@@ -166,6 +169,7 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     log: raftLog,
     transport,
   });
+  await guardVersion(storage.path, { version: COFFER_VERSION, format: DATA_FORMAT });
   await raft.open();
   const member = new ClusterMember({
     raft,

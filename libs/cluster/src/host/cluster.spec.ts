@@ -276,6 +276,20 @@ describe('members', () => {
     expect(leader.readBarrier()).toBeUndefined();
   });
 
+  it('get numbers of their own when they join at the same time', async () => {
+    const leader = await cluster.bootstrap('a');
+    const joiners = ['b', 'c', 'd'].map((name) => ({
+      ...leader.self,
+      nodeId: name,
+      clusterAddress: `https://${name}`,
+    }));
+    const grants = await Promise.all(joiners.map((joiner) => leader.admit(joiner, { nonVoter: true })));
+    expect(new Set(grants.map(({ peerId }) => peerId)).size).toBe(3);
+    const last = grants.find(({ peers }) => peers.length === 4);
+    for (const [index, { nodeId }] of joiners.entries())
+      expect(last?.peers.find((peer) => peer.nodeId === nodeId)?.peerId).toBe(grants[index]?.peerId);
+  });
+
   it('are removed, and go on without the removed', async () => {
     const nodes = await cluster.of('a', 'b', 'c');
     const leader = cluster.leader();

@@ -1,4 +1,4 @@
-import type { Clock, Log } from '@coffer/kernel';
+import { Turns, type Clock, type Log } from '@coffer/kernel';
 import { StorageError, type NodeAddress } from '@coffer/storage';
 import type { MembershipStep, PeerId, RaftStatus } from 'raft-ts';
 import { Autopilot } from '../autopilot/autopilot.ts';
@@ -45,6 +45,7 @@ export class Roster implements ClusterMembership {
   readonly #autopilot: Autopilot;
   #restUntilMs = 0;
   #tending = false;
+  readonly #admissions = new Turns();
 
   constructor(host: RosterHost, forward: ForwardChannel, clock: Clock, log: Log) {
     this.#host = host;
@@ -74,7 +75,12 @@ export class Roster implements ClusterMembership {
     );
   }
 
-  async admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
+  /** One after the other: the next free number is known when the one before took effect. */
+  admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
+    return this.#admissions.take(() => this.#admit(peer, nonVoter));
+  }
+
+  async #admit(peer: NodeAddress, nonVoter: boolean): Promise<{ peerId: number; peers: readonly NumberedPeer[] }> {
     this.#mustBeActive();
     const known = this.#find(peer.nodeId);
     if (known !== undefined) {

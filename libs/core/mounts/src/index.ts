@@ -6,3 +6,4 @@ export * from './mount-service.ts';
 export * from './off-loop-pool.ts';
 export * from './mount-moves.ts';
 export * from './running-mounts.ts';
+export { visitMount } from './rollback.ts';

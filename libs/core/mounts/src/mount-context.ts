@@ -63,7 +63,7 @@ export function mountContext(deps: MountContextDeps): MountContext {
     log: deps.log,
     system: deps.system,
     signal: deps.signal,
-    offLoop: (module, name, ...args) => deps.offLoop.run(module, name, args),
+    offLoop: (work, ...args) => deps.offLoop.run(work, args),
     derive: (purpose, length) => deps.barrier.derive(`mount/${entry.uuid}/${purpose}`, length).reveal(),
   };
 }

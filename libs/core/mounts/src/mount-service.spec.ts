@@ -259,6 +259,9 @@ describe('MountService', () => {
     const { context } = engineAt('b/');
     await context.intents.record('user', { name: 'u1' });
     const done = await context.intents.record('user', { name: 'u2' });
+    await context.intents.record('of an older release', {});
+    await context.intents.record('user', { name: 'u3' });
+    failing.add('undo u3');
     await context.transact((view) => context.intents.settle(view, done));
     const round = async (): Promise<readonly string[]> => {
       for (const run of rounds) run();
@@ -268,6 +271,8 @@ describe('MountService', () => {
     expect(await round()).toEqual([]);
     time.nowMs += 10 * 60_000;
     expect(await round()).toEqual(['rollback b/ user {"name":"u1"}']);
-    expect(await round()).toHaveLength(1);
+    failing.clear();
+    expect(await round()).toEqual(['rollback b/ user {"name":"u1"}', 'rollback b/ user {"name":"u3"}']);
+    expect(await round()).toHaveLength(2);
   });
 });

@@ -67,10 +67,15 @@ export function world() {
         if (failing.has(`periodic ${engine.context.path()}`)) return Promise.reject(new Error('no database'));
         return Promise.resolve();
       },
-      rollback: (engine, kind, data) => {
-        log.push(`rollback ${engine.context.path()} ${kind} ${JSON.stringify(data)}`);
-        return Promise.resolve();
-      },
+      intentTypes: [
+        {
+          kind: 'user',
+          undo: (engine, data) => {
+            if (failing.has(`undo ${String(data.name)}`)) throw new Error('no database');
+            log.push(`rollback ${engine.context.path()} user ${JSON.stringify(data)}`);
+          },
+        },
+      ],
     };
     const plugins = {
       engine: (_: string, name: string) =>

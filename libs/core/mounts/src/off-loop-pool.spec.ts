@@ -2,10 +2,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { OffLoopWork } from '@coffer/sdk';
 import { OffLoopPool } from './off-loop-pool.ts';
 
 let folder: string;
 let module: URL;
+/** A function that is on the threads alone. */
+const work = <T>(name: string): OffLoopWork<readonly unknown[], T> => ({
+  module,
+  name,
+  run: () => {
+    throw new Error('not here');
+  },
+});
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'coffer-pool-'));
   const path = join(folder, 'work.mjs');
@@ -26,36 +35,33 @@ afterAll(() => rm(folder, { recursive: true }));
 describe('OffLoopPool', () => {
   it('runs functions on threads of its own, and brings their errors', async () => {
     const pool = new OffLoopPool(2);
-    expect(await Promise.all([1, 2, 3, 4, 5].map((n) => pool.run<number>(module, 'add', [n, 1])))).toEqual([
+    expect(await Promise.all([1, 2, 3, 4, 5].map((n) => pool.run(work<number>('add'), [n, 1])))).toEqual([
       2, 3, 4, 5, 6,
     ]);
-    expect(await pool.run<number>(module, 'where', [])).toBeGreaterThan(0);
-    await expect(pool.run(module, 'fail', [])).rejects.toThrow('too far');
-    await expect(pool.run(module, 'missing', [])).rejects.toThrow('not a function');
+    expect(await pool.run(work<number>('where'), [])).toBeGreaterThan(0);
+    await expect(pool.run(work('fail'), [])).rejects.toThrow('too far');
+    await expect(pool.run(work('missing'), [])).rejects.toThrow('exports no function missing');
     await pool.close();
   });
 
   it('goes on with another thread after one died', async () => {
     const pool = new OffLoopPool(1);
-    const [died, after] = await Promise.allSettled([
-      pool.run(module, 'die', []),
-      pool.run<number>(module, 'add', [1, 1]),
-    ]);
+    const [died, after] = await Promise.allSettled([pool.run(work('die'), []), pool.run(work<number>('add'), [1, 1])]);
     expect(died).toMatchObject({ status: 'rejected', reason: { message: 'the thread died' } });
-    await expect(pool.run(module, 'exit', [])).rejects.toThrow('the thread has ended');
+    await expect(pool.run(work('exit'), [])).rejects.toThrow('the thread has ended');
     expect(after).toEqual({ status: 'fulfilled', value: 2 });
     await pool.close();
   });
 
   it('refuses work once closed, and what waited', async () => {
     const pool = new OffLoopPool(1);
-    const running = pool.run(module, 'hang', []);
+    const running = pool.run(work('hang'), []);
     const ended = expect(running).rejects.toThrow('the thread has ended');
-    const waiting = pool.run(module, 'add', [1, 1]);
+    const waiting = pool.run(work('add'), [1, 1]);
     const refused = expect(waiting).rejects.toThrow('the pool is closed');
     await pool.close();
     await refused;
-    await expect(pool.run(module, 'add', [1, 1])).rejects.toThrow('the pool is closed');
+    await expect(pool.run(work('add'), [1, 1])).rejects.toThrow('the pool is closed');
     await ended;
   });
 });

@@ -1,14 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '@coffer/kernel';
+import type { OffLoopWork } from '@coffer/sdk';
 
 /** Runs what would block the loop (bcrypt, RSA key generation) elsewhere. */
 export interface OffLoop {
-  /**
-   * @param module file URL of a module
-   * @param name an exported function of it; arguments and result are structured-cloned
-   * @throws what the function throws
-   */
-  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T>;
+  /** Arguments and result are structured-cloned. @throws what the function throws */
+  run<A extends readonly unknown[], T>(work: OffLoopWork<A, T>, args: A): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -29,7 +26,9 @@ const WORKER_SOURCE = `
 import { parentPort } from 'node:worker_threads';
 parentPort.on('message', async ({ module, name, args }) => {
   try {
-    parentPort.postMessage({ value: await (await import(module))[name](...args) });
+    const run = (await import(module))[name];
+    if (typeof run !== 'function') throw new TypeError(module + ' exports no function ' + name);
+    parentPort.postMessage({ value: await run(...args) });
   } catch (error) {
     parentPort.postMessage({ error });
   }
@@ -53,7 +52,7 @@ export class OffLoopPool implements OffLoop {
     this.#threadsMax = threadsMax;
   }
 
-  run<T>(module: URL, name: string, args: readonly unknown[]): Promise<T> {
+  run<A extends readonly unknown[], T>({ module, name }: OffLoopWork<A, T>, args: A): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the pool is closed'));
     return new Promise<T>((resolve, reject) => {
       // The function's own type is the caller's contract.

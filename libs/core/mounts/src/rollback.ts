@@ -47,8 +47,7 @@ export class MountRollback {
 
   async #visit(mount: LiveMount): Promise<void> {
     try {
-      await mount.type.periodic?.(mount.engine);
-      if (mount.type.rollback) await this.#undo(mount, INTENT_AGE_MS);
+      await visitMount(mount, this.#clock);
     } catch (error) {
       this.#log.warn('a mount failed in its periodic round; it is tried again', { path: mount.prefix, error });
     }
@@ -56,23 +55,38 @@ export class MountRollback {
 
   /** For the last time, before a mount goes: all intents, however young. What cannot be undone is logged. */
   async undoAll(mount: LiveMount): Promise<void> {
-    if (mount.unavailable !== undefined || !mount.type.rollback) return;
+    if (mount.unavailable !== undefined) return;
     try {
-      await this.#undo(mount, 0);
+      await undoIntents(mount, this.#clock, 0);
     } catch (error) {
       this.#log.error('a mount that is removed could not undo all that it began', { path: mount.prefix, error });
     }
   }
+}
 
-  async #undo(mount: LiveMount, ageMs: number): Promise<void> {
-    const { view } = mount.context;
-    for (const id of await view.list(INTENTS)) {
-      const intent = await view.getJson<StoredIntent>(INTENTS + id);
-      if (!intent || this.#clock.nowMs() - intent.createdMs < ageMs) continue;
-      await mount.type.rollback?.(mount.engine, intent.kind, intent.data);
-      await mount.context.transact((own) => {
+/** What one mount does in a round: each part, whatever becomes of the other. @throws what failed first */
+export async function visitMount(mount: LiveMount, clock: Clock): Promise<void> {
+  const [round] = await Promise.allSettled([mount.type.periodic?.(mount.engine)]);
+  await undoIntents(mount, clock, INTENT_AGE_MS);
+  if (round.status === 'rejected') throw round.reason;
+}
+
+async function undoIntents({ type, engine, context }: LiveMount, clock: Clock, ageMs: number): Promise<void> {
+  if (!type.intentTypes || type.intentTypes.length === 0) return;
+  const failures: unknown[] = [];
+  for (const id of await context.view.list(INTENTS)) {
+    const intent = await context.view.getJson<StoredIntent>(INTENTS + id);
+    if (!intent || clock.nowMs() - intent.createdMs < ageMs) continue;
+    try {
+      const declared = type.intentTypes.find(({ kind }) => kind === intent.kind);
+      if (!declared) throw new Error(`the engine knows no intent of the kind ${intent.kind}`);
+      await declared.undo(engine, intent.data);
+      await context.transact((own) => {
         own.delete(INTENTS + id);
       });
+    } catch (error) {
+      failures.push(error);
     }
   }
+  if (failures.length > 0) throw failures[0];
 }

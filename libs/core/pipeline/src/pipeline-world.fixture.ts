@@ -228,7 +228,7 @@ export function world() {
           role: state.role,
           epoch: 1,
           sinceMs: 0,
-          ...(state.leaderKnown ? { leader: { nodeId: 'n2' } } : {}),
+          ...(state.leaderKnown ? { leader: { nodeId: 'n2', apiAddress: 'https://active:8200' } } : {}),
         }) as HaState,
       haChange: (waitMs) => {
         order.push('waited');

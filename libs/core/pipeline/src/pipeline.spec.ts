@@ -245,7 +245,7 @@ describe('Pipeline', () => {
   it.each([
     ['an error', new Error(SECRET_CAUSE), 500],
     ['a text', SECRET_CAUSE, 500],
-    ['StorageError disk', new StorageError('disk', SECRET_CAUSE), 500],
+    ['StorageError disk', new StorageError('disk', SECRET_CAUSE), 503],
     ['StorageError corrupt', new StorageError('corrupt', SECRET_CAUSE), 500],
     ['StorageError closed', new StorageError('closed', SECRET_CAUSE), 500],
     ['StorageError in-doubt', new StorageError('in-doubt', SECRET_CAUSE), 503],

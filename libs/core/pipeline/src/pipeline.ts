@@ -9,6 +9,7 @@ import { classify } from './classify-error.ts';
 import { ForwardFailure } from './forward-failure.ts';
 import type { CoreServices, NodeStatus } from './node-status.ts';
 import type { Outcome, Rendered } from './outcome.ts';
+import { redirectTo } from './redirect.ts';
 import { render } from './render.ts';
 import type { Run } from './run.ts';
 import { auditRequest, auditResponse } from './stages/audit.stage.ts';
@@ -128,9 +129,11 @@ export class Pipeline {
     const giveUpMs = Math.min(request.deadlineMs, this.#clock.monotonicMs() + LEADER_WAIT_MS_MAX);
     let error = failure;
     for (;;) {
-      if (belongsElsewhere(error) && !request.noForwarding && this.#node.ha().role !== 'active') {
+      const ha = this.#node.ha();
+      if (belongsElsewhere(error) && ha.role !== 'active') {
+        if (request.noForwarding && ha.leader) return redirectTo(ha.leader.apiAddress, request);
         try {
-          return await this.#forwarder.forward(request);
+          if (!request.noForwarding) return await this.#forwarder.forward(request);
         } catch (refused) {
           error = refused;
         }
@@ -161,12 +164,10 @@ export class Pipeline {
     if (error instanceof AssertionFailure) throw error;
     const told = error === FORWARD ? new RequestError('standby', undefined, { retryAfterSeconds: 1 }) : classify(error);
     if (told.status >= 500 && told.code !== 'sealed' && told.code !== 'not-initialized') {
-      this.#log.error('request failed', {
-        requestId: request.id,
-        path: request.path,
-        code: told.code,
-        cause: told.cause,
-      });
+      const fields = { requestId: request.id, path: request.path, code: told.code, cause: told.cause };
+      // What a client itself gave up is nobody's failure.
+      if (request.signal.aborted) this.#log.debug('request given up by its client', fields);
+      else this.#log.error('request failed', fields);
     }
     return told;
   }

@@ -64,9 +64,19 @@ describe('Pipeline on a standby', () => {
     expect(order).toContain('handler');
   });
 
-  it('does not forward for who said not to', async () => {
+  it('sends who wants nothing forwarded to the active node, once it knows which that is', async () => {
     const { ask, order, state } = world();
     state.role = 'standby';
+    const { status, headers, text } = await ask({
+      operation: 'update',
+      noForwarding: true,
+      rawBody: Buffer.from('{}'),
+    });
+    expect([status, headers.location, text]).toEqual([307, 'https://active:8200/v1/kv/item/a', '']);
+    const read = { path: 'kv/item/a b?', data: { x: ['1', '2'] }, wrapTtlSeconds: 60, noForwarding: true };
+    expect((await ask(read)).headers.location).toBe('https://active:8200/v1/kv/item/a%20b%3F?x=1&x=2');
+    expect((await ask({ ...read, operation: 'list', data: {} })).headers.location).toMatch(/\?list=true$/);
+    state.leaderKnown = false;
     expect((await ask({ operation: 'update', noForwarding: true })).status).toBe(503);
     expect(order).not.toContain('forwarded');
   });

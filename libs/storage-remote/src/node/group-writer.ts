@@ -80,7 +80,7 @@ export class GroupWriter {
   #refusal({ ops, epoch }: WriteBatch): StorageError | undefined {
     if (this.#reign === undefined) return notActive();
     if (epoch !== this.#reign.epoch) return epochLost();
-    const { keysMax, bytesMax, advice } = this.#parts.store.limits;
+    const { keysMax, bytesMax, valueBytesMax, advice } = this.#parts.store.limits;
     if (ops.length > keysMax)
       return new StorageError(
         'too-large',
@@ -91,6 +91,8 @@ export class GroupWriter {
         'too-large',
         `a batch has more than the ${String(bytesMax)} bytes it may have: ${advice}`,
       );
+    if (ops.some((op) => op.kind === 'put' && op.value.length > valueBytesMax))
+      return new StorageError('too-large', `a value has more than the ${String(valueBytesMax)} bytes it may have`);
     return undefined;
   }
 
@@ -109,14 +111,14 @@ export class GroupWriter {
   }
 
   #take(): readonly Waiting[] {
-    const { keysMax, bytesMax } = this.#parts.store.limits;
+    const { keysAtOnce, bytesAtOnce } = this.#parts.store.limits;
     let keys = 0;
     let bytes = 0;
     let count = 0;
     for (const waiting of this.#queue) {
       keys += waiting.batch.ops.length;
       bytes += waiting.bytes;
-      if (count > 0 && (keys > keysMax || bytes > bytesMax)) break;
+      if (count > 0 && (keys > keysAtOnce || bytes > bytesAtOnce)) break;
       count++;
     }
     return this.#queue.splice(0, count);

@@ -29,6 +29,9 @@ export class PostgresqlStore implements RemoteStore {
   readonly limits: GroupLimits = {
     keysMax: 100_000,
     bytesMax: 64 * 1024 * 1024,
+    valueBytesMax: 64 * 1024 * 1024,
+    keysAtOnce: 4096,
+    bytesAtOnce: 4 * 1024 * 1024,
     advice: 'it has to be written in smaller parts',
   };
   readonly #connections: Connections;

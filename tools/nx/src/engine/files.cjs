@@ -42,7 +42,7 @@ function filesOfSecret(names) {
   return {
     ...filesOfBoth(names),
     'src/items.path.ts': `import { whenReady } from '@coffer/kernel';
-import { badRequest, collection, definePath, field, listResponse } from '@coffer/sdk';
+import { badRequest, collection, definePath, field, listResponse, pageFields, pageOf } from '@coffer/sdk';
 
 /** What is kept under a name. */
 interface Item {
@@ -52,11 +52,12 @@ interface Item {
 const items = collection<Item>('item/');
 
 export const itemsPath = definePath('items', {
-  fields: {},
+  fields: { ...pageFields },
   help: { synopsis: 'Lists the items.' },
   list: {
     summary: 'The names of the items',
-    handler: (_: null, _fields, { view }) => whenReady(items.list(view), (keys) => listResponse(keys)),
+    handler: (_: null, fields, { view }) =>
+      whenReady(items.list(view, '', pageOf(fields)), (keys) => listResponse(keys)),
   },
 });
 
@@ -145,6 +146,8 @@ import {
   field,
   inCidrs,
   listResponse,
+  pageFields,
+  pageOf,
   tokenFields,
 } from '@coffer/sdk';
 import type { MountContext, Response, TokenParameters } from '@coffer/sdk';
@@ -162,11 +165,12 @@ const hashOf = (mount: MountContext, secret: string): string =>
   createHmac('sha256', mount.derive('${name}-secrets', 32)).update(secret).digest('hex');
 
 export const rolesPath = definePath('roles', {
-  fields: {},
+  fields: { ...pageFields },
   help: { synopsis: 'Lists the roles.' },
   list: {
     summary: 'The names of the roles',
-    handler: (_: MountContext, _fields, { view }) => whenReady(roles.list(view), (keys) => listResponse(keys)),
+    handler: (_: MountContext, fields, { view }) =>
+      whenReady(roles.list(view, '', pageOf(fields)), (keys) => listResponse(keys)),
   },
 });
 
@@ -238,7 +242,7 @@ export const loginPath = definePath('login/:name', {
 });
 `,
     [`src/${name}.engine.ts`]: `import { RequestError } from '@coffer/sdk';
-import type { EngineType, LoginAuth, LoginRenewal, MountContext, RequestContext } from '@coffer/sdk';
+import type { EngineType, LoginAuth, LoginRenewal, MountContext, ReadableView, RequestContext } from '@coffer/sdk';
 import { AuthMethod } from '@coffer/sdk-nest';
 import { loginPath, rolePath, roles, rolesPath } from './roles.path.ts';
 
@@ -271,6 +275,16 @@ export class ${className} implements EngineType<MountContext> {
   loginAlias(_: MountContext, { name }: Readonly<Record<string, unknown>>): string | undefined {
     return typeof name === 'string' ? name : undefined;
   }
+
+  /** Quotas may be set for each role. */
+  async loginRole(
+    _: MountContext,
+    { name }: Readonly<Record<string, unknown>>,
+    _path: string,
+    view: ReadableView,
+  ): Promise<string | undefined> {
+    return typeof name === 'string' && (await roles.has(view, name)) ? name : undefined;
+  }
 }
 `,
     [`src/${name}.spec.ts`]: `import { describeEngine, openEngine } from '@coffer/testing';
@@ -302,6 +316,15 @@ describe('${name}', () => {
     const engine = await withRole();
     const login = engine.update('login/app', { secret: 'right' }, { remoteAddress: '10.0.0.1' });
     await expect(login).rejects.toMatchObject({ status: 403 });
+  });
+
+  it('renews logins by the role as it is now, and none without it', async () => {
+    const engine = await withRole();
+    const login = await engine.update('login/app', { secret: 'right' });
+    await engine.update('roles/app', { token_ttl: '1h' });
+    expect((await engine.renewLogin(login)).parameters.ttlSeconds).toBe(3600);
+    await engine.delete('roles/app');
+    await expect(engine.renewLogin(login)).rejects.toThrow('no longer exists');
   });
 
   it('neither shows nor keeps the secret', async () => {

@@ -1,12 +1,15 @@
 'use strict';
 
-const { formatFiles, updateJson } = require('@nx/devkit');
+const { formatFiles, installPackagesTask, updateJson } = require('@nx/devkit');
 const { filesOfAuth, filesOfSecret } = require('./files.cjs');
 
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const MODULES = /export const PLUGIN_MODULES = \[([^\]]*)\];/;
 
-/** Names and places of a type: `two-words` is made by `TwoWordsEngine` or `TwoWordsMethod`. */
+/**
+ * Names and places of a type: `two-words` is made by `TwoWordsEngine` or `TwoWordsMethod`. Many names are of both kinds
+ * (`ldap`, `kubernetes`), so their modules differ as well.
+ */
 function namesOf(name, kind) {
   const pascal = name
     .split('-')
@@ -15,7 +18,7 @@ function namesOf(name, kind) {
   const isAuth = kind === 'auth';
   return {
     name,
-    moduleName: `${pascal}Module`,
+    moduleName: `${pascal}${isAuth ? 'Auth' : ''}Module`,
     className: `${pascal}${isAuth ? 'Method' : 'Engine'}`,
     packageName: `@coffer/${isAuth ? 'auth' : 'engine'}-${name}`,
     folder: `libs/${isAuth ? 'auth' : 'engines'}/${name}`,
@@ -63,6 +66,8 @@ module.exports = async function engineGenerator(tree, { name, kind = 'secret' })
   addToServer(tree, names);
   await formatFiles(tree);
   return () => {
-    process.stdout.write(`\n${names.folder} is listed in apps/server/src/plugins.ts. Link it: npm install\n`);
+    process.stdout.write(`\n${names.folder} is listed in apps/server/src/plugins.ts.\n`);
+    // Links the new package; nothing is fetched that is not there.
+    installPackagesTask(tree, true);
   };
 };

@@ -1,17 +1,21 @@
-import { RequestError, parsePattern } from '@coffer/sdk';
-import type { EngineType, Operation, PathDeclaration } from '@coffer/sdk';
+import { INTENTS } from '@coffer/core-mounts';
+import { RequestError, isRawJson, parsePattern } from '@coffer/sdk';
+import type { EngineType, Operation, PathDeclaration, Response } from '@coffer/sdk';
 import { openEngine } from './open-engine.ts';
 import type { EngineOptions, OpenEngine } from './open-engine.ts';
 
-/** Names of fields that hold what nobody should see: declared `secret`, or named in `publicFields`. */
+/** Names of fields that hold what nobody should see: `secret` of such a field is declared, true or false. */
 const SOUNDS_SECRET = /(^|_)(password|passphrase|secret|secret_id|private_key|pin)$/;
 
 /** Names that a client may send, and that must be treated as any other. */
 const NAMES = ['plain', '__proto__', 'constructor', 'toString', 'ключ-🔑', 'a b', '%2e%2e', 'x'.repeat(300)];
 
 export interface ContractOptions extends EngineOptions {
-  /** Fields that sound like secrets but are none. */
-  readonly publicFields?: readonly string[];
+  /**
+   * Writes what there must be before a request can be answered (roles, keys). Names in paths are `plain` first, so that
+   * is the one to make; all others are missing.
+   */
+  readonly prepare?: (engine: OpenEngine) => Promise<void>;
 }
 
 /**
@@ -26,12 +30,18 @@ export function describeEngine<E>(name: string, type: EngineType<E>, options: Co
   const served = given.forOptions?.(options.options ?? {}) ?? given;
 
   describe(`${name}, as every engine`, () => {
-    describeDeclarations(served, options);
-    describeAnswers(served.paths, () => openEngine(given, options));
+    describeDeclarations(served);
+    const open = async (): Promise<OpenEngine> => {
+      const engine = await openEngine(given, options);
+      await options.prepare?.(engine);
+      return engine;
+    };
+    describeLogins(served, open);
+    describeAnswers(served.paths, open);
   });
 }
 
-function describeDeclarations(type: EngineType, options: ContractOptions): void {
+function describeDeclarations(type: EngineType): void {
   it('says what it is', () => {
     expect(type.help.synopsis).not.toBe('');
     expect(type.help.description).not.toBe('');
@@ -58,7 +68,7 @@ function describeDeclarations(type: EngineType, options: ContractOptions): void 
       for (const [field, declared] of Object.entries(path.fields)) {
         expect([field, declared.description]).not.toContain('');
         // Whether a secret is asked for is none itself.
-        if (declared.kind === 'bool' || options.publicFields?.includes(field)) continue;
+        if (declared.kind === 'bool' || declared.secret === false) continue;
         if (SOUNDS_SECRET.test(field)) expect([field, declared.secret]).toEqual([field, true]);
       }
     });
@@ -66,6 +76,43 @@ function describeDeclarations(type: EngineType, options: ContractOptions): void 
     it('asks for no token where it gives one out', () => {
       if (path.login) expect(path.unauthenticated).toBe(true);
     });
+
+    it('pages by both of the fields, or by none', () => {
+      if (path.operations.list ?? path.operations.scan)
+        expect(path.fields.after === undefined).toBe(path.fields.limit === undefined);
+    });
+  });
+
+  it('names each secret type and each intent once', () => {
+    for (const names of [type.secretTypes?.map((each) => each.type), type.intentTypes?.map(({ kind }) => kind)])
+      expect(names ?? []).toEqual([...new Set(names)]);
+  });
+}
+
+/** What is asked of an auth method beside its paths: it is asked before anybody is known, so about anything. */
+function describeLogins(type: EngineType, open: () => Promise<OpenEngine>): void {
+  const logins = type.paths.filter((path) => path.login);
+  if (logins.length === 0) return;
+
+  it('tells alias and role of any login, or that it knows none', async () => {
+    const engine = await open();
+    const texts: unknown[] = [];
+    for (const path of logins)
+      for (const name of NAMES)
+        for (const value of [undefined, null, '', 7, {}, [], name]) {
+          const fields = Object.keys(path.fields);
+          const data = Object.assign(Object.create(null) as Record<string, unknown>, {
+            ...Object.fromEntries(fields.map((field) => [field, value])),
+          });
+          const { view } = engine.mount;
+          const relative = pathFor(path, name);
+          texts.push(
+            await engine.withType((own, instance) => own.loginAlias?.(instance, data, relative, view)),
+            await engine.withType((own, instance) => own.loginRole?.(instance, data, relative, view)),
+          );
+        }
+    await engine.close();
+    expect(texts.filter((text) => text !== undefined && typeof text !== 'string')).toEqual([]);
   });
 }
 
@@ -135,6 +182,35 @@ export function pathFor(path: Pick<PathDeclaration<unknown>, 'pattern'>, name: s
     .join('/');
 }
 
+/** What handlers wrote. Intents are left behind on purpose: they outlive what fails. */
+async function written(engine: OpenEngine): Promise<readonly (readonly [string, string])[]> {
+  return [...(await engine.stored())].filter(([key]) => !key.startsWith(INTENTS));
+}
+
+/** What leaves is JSON, and what it grants is declared. */
+function expectAnswer(engine: OpenEngine, response: Response): void {
+  expect(notJson(response.data)).toEqual([]);
+  const { secret } = response;
+  if (!secret) return;
+  expect(engine.type.secretTypes?.map(({ type }) => type)).toContain(secret.type);
+  expect(notJson(secret.internal)).toEqual([]);
+}
+
+/** Where a value holds what JSON cannot: `created: Date`. What is undefined is left out of an answer. */
+function notJson(value: unknown, at = ''): readonly string[] {
+  if (value === null || value === undefined || ['string', 'boolean'].includes(typeof value)) return [];
+  if (typeof value === 'number') return Number.isFinite(value) ? [] : [`${at}: ${String(value)}`];
+  if (isRawJson(value)) return [];
+  if (Array.isArray(value)) return value.flatMap((inner, index) => notJson(inner, `${at}[${String(index)}]`));
+  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined;
+  if (prototype !== null && prototype !== Object.prototype) return [`${at}: ${typeName(value)}`];
+  return Object.entries(value).flatMap(([name, inner]) => notJson(inner, at === '' ? name : `${at}.${name}`));
+}
+
+function typeName(value: unknown): string {
+  return typeof value === 'object' ? (value?.constructor.name ?? 'null') : typeof value;
+}
+
 /** Fails on anything but an answer or a RequestError, and on a refusal that has written. */
 async function answersOrRefuses(
   engine: OpenEngine,
@@ -142,13 +218,15 @@ async function answersOrRefuses(
   path: string,
   data: Readonly<Record<string, unknown>>,
 ): ReturnType<OpenEngine['ask']> {
-  const before = await engine.stored();
+  const before = await written(engine);
   try {
-    return await engine.ask(operation, path, data);
+    const response = await engine.ask(operation, path, data);
+    if (response) expectAnswer(engine, response);
+    return response;
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     expect(error.status).toBeLessThan(500);
-    expect(await engine.stored()).toEqual(before);
+    expect(await written(engine)).toEqual(before);
     return undefined;
   }
 }

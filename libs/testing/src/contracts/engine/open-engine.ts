@@ -1,10 +1,22 @@
 import { AesGcmBarrier } from '@coffer/barrier';
 import { MountView } from '@coffer/core-api';
-import type { MountEntry } from '@coffer/core-api';
-import { NO_TUNING, mountContext, storagePrefixOf } from '@coffer/core-mounts';
+import type { LiveMount, MountEntry } from '@coffer/core-api';
+import { NO_TUNING, mountContext, storagePrefixOf, visitMount } from '@coffer/core-mounts';
 import { Secret, silentLog, systemRandom } from '@coffer/kernel';
-import { PathTable, ROOT_NAMESPACE, RequestError, coerceFields } from '@coffer/sdk';
-import type { Caller, EngineType, MountContext, Operation, Request, RequestContext, Response } from '@coffer/sdk';
+import { PathTable, ROOT_NAMESPACE, RequestError, badRequest, coerceFields } from '@coffer/sdk';
+import type {
+  Caller,
+  EngineType,
+  LeaseTerms,
+  LoginRenewal,
+  MountContext,
+  OffLoopWork,
+  Operation,
+  Request,
+  RequestContext,
+  Response,
+  SecretType,
+} from '@coffer/sdk';
 import { InmemBackend, OptimisticTransactor } from '@coffer/storage';
 import type { HaState } from '@coffer/storage';
 import { ManualClock } from '../../store/manual-clock.ts';
@@ -21,10 +33,16 @@ export interface EngineOptions {
   readonly clock?: ManualClock;
 }
 
-/** Who asks, and from where; what is left out is a service token at 127.0.0.1. */
+/** Who asks, and from where; what is left out is a service token at 127.0.0.1, without headers and certificates. */
 export interface Asker {
   readonly remoteAddress?: string;
   readonly caller?: Partial<Caller>;
+  /** Those that the mount lets through; names in lower case. */
+  readonly headers?: Request['headers'];
+  /** In DER, the client's own first. */
+  readonly clientCertificates?: readonly Uint8Array[];
+  /** Of a path that declares `rawBody`. */
+  readonly rawBody?: Uint8Array;
 }
 
 type Data = Readonly<Record<string, unknown>>;
@@ -53,6 +71,7 @@ export class OpenEngine {
   readonly #transactor: OptimisticTransactor;
   readonly #barrier: AesGcmBarrier;
   readonly #abort: AbortController;
+  readonly #entry: () => MountEntry;
   readonly #setOptions: (options: Readonly<Record<string, string>>) => void;
   #engine: unknown;
   #table: PathTable<unknown>;
@@ -66,6 +85,7 @@ export class OpenEngine {
     readonly transactor: OptimisticTransactor;
     readonly barrier: AesGcmBarrier;
     readonly abort: AbortController;
+    readonly entry: () => MountEntry;
     readonly setOptions: (options: Readonly<Record<string, string>>) => void;
   }) {
     this.#given = parts.given;
@@ -76,7 +96,14 @@ export class OpenEngine {
     this.#transactor = parts.transactor;
     this.#barrier = parts.barrier;
     this.#abort = parts.abort;
+    this.#entry = parts.entry;
     this.#setOptions = parts.setOptions;
+    // Caches hear of what was written, as on every node.
+    parts.barrier.subscribe((batch) => {
+      if (batch.everything) this.type.invalidateAll?.(this.#engine);
+      for (const key of batch.keys)
+        if (key.startsWith(this.#prefix)) this.type.invalidate?.(this.#engine, key.slice(this.#prefix.length));
+    });
     this.#table = new PathTable(parts.type.paths);
   }
 
@@ -133,6 +160,82 @@ export class OpenEngine {
     });
   }
 
+  /**
+   * Whether what an `update` of the path would write is there, as policies ask: false is `create`. Undefined where the
+   * path does not tell.
+   */
+  async exists(path: string, data: Data = {}): Promise<boolean | undefined> {
+    const match = this.#table.match(path);
+    const exists = match?.path.exists;
+    if (!match || !exists) return undefined;
+    const { values } = coerceFields(match.path.fields, match.captures, data, match.path.arbitraryFields ?? false);
+    return this.#inContext(path, (context) => exists(this.#engine, values, context));
+  }
+
+  /** Renews what an answer leased, as the lease manager does. @throws Error for an answer that leases nothing */
+  async renew(answer: Response | undefined, incrementSeconds: number): Promise<LeaseTerms> {
+    const { internal, renew } = this.#leased(answer);
+    if (!renew) throw new Error('what was leased cannot be renewed');
+    const issuedMs = this.clock.nowMs();
+    return this.#inContext('', (context) => renew(this.#engine, internal, { ...context, incrementSeconds, issuedMs }));
+  }
+
+  /** Revokes what an answer leased, as the lease manager does. @throws Error for an answer that leases nothing */
+  async revoke(answer: Response | undefined): Promise<void> {
+    const { internal, revoke } = this.#leased(answer);
+    return this.#inContext('', (context) => revoke(this.#engine, internal, context));
+  }
+
+  /** What the method says to a renewal of the token of a login. @throws Error for an answer that is no login */
+  async renewLogin(answer: Response | undefined): Promise<LoginRenewal> {
+    const { type } = this;
+    const login = answer?.login;
+    if (!login || !type.renewLogin) throw new Error('the answer is no login that the method renews');
+    const { internal, metadata, policies, alias } = login;
+    const auth = { metadata, policies, ...(internal ? { internal } : {}), ...(alias ? { alias } : {}) };
+    return this.#inContext('', async (context) => {
+      if (!type.renewLogin) throw new Error('the method renews no logins');
+      return type.renewLogin(this.#engine, auth, context);
+    });
+  }
+
+  /** What happens about once a minute on the active node: `periodic`, then the undoing of intents that were left. */
+  async round(): Promise<void> {
+    const { mount, type } = this;
+    const live: LiveMount = {
+      entry: this.#entry(),
+      type,
+      engine: this.#engine,
+      context: mount,
+      prefix: mount.path(),
+      storagePrefix: this.#prefix,
+    };
+    await visitMount(live, this.clock);
+  }
+
+  #leased(answer: Response | undefined): SecretType<unknown> & { readonly internal: Data } {
+    const { secret } = answer ?? {};
+    const type = this.type.secretTypes?.find((candidate) => candidate.type === secret?.type);
+    if (!secret || !type) throw new Error('the answer leases nothing of a type that the engine declares');
+    return { ...type, internal: secret.internal };
+  }
+
+  /** In a transaction of its own, as the system and nobody's request. */
+  #inContext<T>(path: string, body: (context: RequestContext) => T | Promise<T>): Promise<T> {
+    return Promise.resolve(
+      this.#transactor.run((transaction) =>
+        body({
+          request: this.#request('update', path, {}, {}),
+          operation: 'update',
+          view: new MountView(transaction, this.#prefix),
+          relativePath: path,
+          nowMs: this.clock.nowMs(),
+          warn: () => undefined,
+        }),
+      ),
+    );
+  }
+
   /** Calls a function of the type with this mount's instance: `engine.withType((type, own) => type.periodic?.(own))`. */
   withType<T>(call: (type: EngineType, engine: unknown) => T): T {
     return call(this.type, this.#engine);
@@ -170,15 +273,17 @@ export class OpenEngine {
     return storagePrefixOf({ table: this.mount.path().startsWith('auth/') ? 'auth' : 'secret', uuid: this.mount.uuid });
   }
 
-  #request(operation: Operation, path: string, data: Data, { remoteAddress = '127.0.0.1' }: Asker): Request {
+  #request(operation: Operation, path: string, data: Data, asker: Asker): Request {
+    const { remoteAddress = '127.0.0.1', headers = {}, clientCertificates, rawBody } = asker;
     return {
       id: systemRandom.uuid(),
       operation,
       namespace: ROOT_NAMESPACE,
       path: `${this.mount.path()}${path}`,
       data,
-      headers: {},
-      connection: { remoteAddress, remotePort: 40_000 },
+      headers,
+      connection: { remoteAddress, remotePort: 40_000, ...(clientCertificates ? { clientCertificates } : {}) },
+      ...(rawBody ? { rawBody } : {}),
       deadlineMs: this.clock.monotonicMs() + 90_000,
       signal: this.#abort.signal,
       noForwarding: false,
@@ -221,8 +326,7 @@ export async function openEngine<E>(givenType: EngineType<E>, options: EngineOpt
       maxLeaseTtlSeconds: () => LEASE_TTL_SECONDS,
       clusterId: () => 'cluster-1',
       isActive: () => true,
-      generatePassword: (name) =>
-        Promise.reject(new RequestError('bad-request', `there is no password policy ${name}`)),
+      generatePassword: () => Promise.reject(badRequest('no password policy found')),
       entity: () => undefined,
     },
   });
@@ -232,7 +336,18 @@ export async function openEngine<E>(givenType: EngineType<E>, options: EngineOpt
   const setOptions = (next: Readonly<Record<string, string>>): void => {
     entry = { ...entry, options: next };
   };
-  return new OpenEngine({ given, type, engine, mount, clock, transactor, barrier, abort, setOptions });
+  return new OpenEngine({
+    given,
+    type,
+    engine,
+    mount,
+    clock,
+    transactor,
+    barrier,
+    abort,
+    entry: () => entry,
+    setOptions,
+  });
 }
 
 function entryOf({ kind = 'secret', options = {} }: EngineOptions): MountEntry {
@@ -254,10 +369,9 @@ function entryOf({ kind = 'secret', options = {} }: EngineOptions): MountEntry {
   };
 }
 
-/** Specs need no threads. */
-async function runHere<T>(module: URL, name: string, args: readonly unknown[]): Promise<T> {
-  const loaded = (await import(module.href)) as Readonly<Record<string, (...args: readonly unknown[]) => T>>;
-  const run = loaded[name];
-  if (!run) throw new Error(`${module.href} exports no ${name}`);
-  return run(...args);
+/** Specs need no threads, but what would not run on one fails: all is copied, and found by its name. */
+async function runHere<A extends readonly unknown[], T>({ module, name, run }: OffLoopWork<A, T>, args: A): Promise<T> {
+  const loaded = (await import(module.href)) as Readonly<Record<string, unknown>>;
+  if (loaded[name] !== run) throw new Error(`${module.href} exports no function ${name}`);
+  return structuredClone(await run(...structuredClone(args)));
 }
