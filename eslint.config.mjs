@@ -26,10 +26,11 @@ const boundaries = [
   },
   { sourceTag: 'scope:client', onlyDependOnLibsWithTags: ['scope:kernel'] },
   { sourceTag: 'scope:config', onlyDependOnLibsWithTags: ['scope:kernel'] },
+  { sourceTag: 'scope:snapshot', onlyDependOnLibsWithTags: [] },
   { sourceTag: 'scope:server', notDependOnLibsWithTags: ['scope:shell', 'scope:client'] },
   {
     sourceTag: 'scope:shell',
-    onlyDependOnLibsWithTags: ['scope:kernel', 'scope:client', 'scope:config', 'scope:server'],
+    onlyDependOnLibsWithTags: ['scope:kernel', 'scope:client', 'scope:config', 'scope:server', 'scope:snapshot'],
   },
   { sourceTag: 'scope:testing', onlyDependOnLibsWithTags: ['*'] },
 ];
