@@ -26,5 +26,8 @@ const OWN: ReadonlySet<string> = new Set([
   ROOT_KEY_KEY,
 ]);
 
+/** Without these, a store is of no use to anybody. */
+export const REQUIRED_BARRIER_KEYS: readonly string[] = [KEYRING_KEY, DERIVATION_KEY, SEAL_CONFIG_KEY, ROOT_KEY_KEY];
+
 /** Whether a key is the barrier's or the seal's own, which nobody else may write. */
 export const isBarrierKey = (key: string): boolean => OWN.has(key);

@@ -24,6 +24,8 @@ export interface SealManagerDeps {
 
 /** What the seal's key encrypts for joiners; bound to its purpose. */
 const JOIN_PURPOSE = 'coffer/join';
+/** What it encrypts in archives of snapshots. */
+const SNAPSHOT_PURPOSE = 'coffer/snapshot';
 
 /** New shares that do not count yet. */
 export interface PreparedShares {
@@ -242,6 +244,11 @@ export class ShamirSealManager implements SealManager {
     return this.#key && this.#sealKeyOf(this.#key);
   }
 
+  /** The seal's key for archives of snapshots, while unsealed: who has it has the present shares. */
+  snapshotKey(): SealKey | undefined {
+    return this.#key && this.#sealKeyOf(this.#key, SNAPSHOT_PURPOSE);
+  }
+
   #config(): MaybePromise<SealConfig | undefined> {
     return whenReady(this.#deps.backend.get(SEAL_CONFIG_KEY), (stored) =>
       stored ? decodeSealConfig(stored) : this.#expected?.config,
@@ -287,10 +294,10 @@ export class ShamirSealManager implements SealManager {
     await this.#deps.backend.write({ ops, epoch: state.epoch });
   }
 
-  #sealKeyOf(key: Secret<Uint8Array>): SealKey {
+  #sealKeyOf(key: Secret<Uint8Array>, purpose = JOIN_PURPOSE): SealKey {
     return {
-      encrypt: (plaintext) => sealEnvelope(0, key.reveal(), JOIN_PURPOSE, plaintext, this.#deps.random),
-      decrypt: (sealed) => openEnvelope(key.reveal(), JOIN_PURPOSE, sealed),
+      encrypt: (plaintext) => sealEnvelope(0, key.reveal(), purpose, plaintext, this.#deps.random),
+      decrypt: (sealed) => openEnvelope(key.reveal(), purpose, sealed),
     };
   }
 }

@@ -81,7 +81,7 @@ describe('answers between nodes', () => {
     for (const body of ['{"a":"é"}', '', undefined]) {
       const answer = decodeAnswer(encodeAnswer({ status: 200, headers: { 'x-a': 'b' }, body }));
       expect(answer).toMatchObject({ status: 200, headers: { 'x-a': 'b' } });
-      expect(answer.body === undefined ? undefined : Buffer.from(answer.body).toString()).toBe(body);
+      expect(answer.body === undefined ? undefined : Buffer.from(answer.body as Uint8Array).toString()).toBe(body);
     }
     expect(() => decodeAnswer(Buffer.from('??'))).toThrow('cut short');
   });

@@ -1,5 +1,6 @@
 import { Secret } from '@coffer/kernel';
-import type { Request } from '@coffer/sdk';
+import { isStreamed } from '@coffer/sdk';
+import type { BodyStream, Request } from '@coffer/sdk';
 import type { Rendered } from '@coffer/core-pipeline';
 import { NO_JSON_LIMITS, parseJsonBody } from './json-body.ts';
 
@@ -9,7 +10,7 @@ import { NO_JSON_LIMITS, parseJsonBody } from './json-body.ts';
  */
 
 interface RequestHeader {
-  readonly request: Omit<Request, 'token' | 'data' | 'signal' | 'deadlineMs' | 'rawBody' | 'connection'>;
+  readonly request: Omit<Request, 'token' | 'data' | 'signal' | 'deadlineMs' | 'rawBody' | 'bodyStream' | 'connection'>;
   readonly token?: string;
   readonly connection: Omit<Request['connection'], 'clientCertificates'>;
   /** Base64 of DER. */
@@ -19,12 +20,24 @@ interface RequestHeader {
   /** Whether the body is the data in JSON; else it is the raw body, and `data` is here. */
   readonly dataInBody: boolean;
   readonly data?: Request['data'];
+  /** Where the body is to be fetched that was not sent along. */
+  readonly stream?: StreamPlace;
 }
 
 interface AnswerHeader {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly hasBody: boolean;
+  readonly stream?: StreamPlace;
+}
+
+/** Where the other node finds a body that comes piece by piece; what it means is the caller's. */
+export type StreamPlace = Readonly<Record<string, unknown>>;
+
+/** Offers a body to the node that is written to, and fetches one that it offers. */
+export interface StreamExchange {
+  offer(body: AsyncIterable<Uint8Array>): StreamPlace;
+  fetch(place: StreamPlace): BodyStream;
 }
 
 function frame(header: unknown, body: Uint8Array | string | undefined): Uint8Array {
@@ -58,8 +71,8 @@ function parseHeader(text: string): object {
 }
 
 /** @param nowMs monotonic milliseconds */
-export function encodeRequest(request: Request, nowMs: number): Uint8Array {
-  const { token, data, signal, deadlineMs, rawBody, connection, ...rest } = request;
+export function encodeRequest(request: Request, nowMs: number, streams?: StreamExchange): Uint8Array {
+  const { token, data, signal, deadlineMs, rawBody, bodyStream, connection, ...rest } = request;
   void signal;
   const { clientCertificates, ...remote } = connection;
   const form =
@@ -76,15 +89,21 @@ export function encodeRequest(request: Request, nowMs: number): Uint8Array {
       ? { certificates: clientCertificates.map((der) => Buffer.from(der).toString('base64')) }
       : {}),
     ...(dataInBody ? {} : { data }),
+    ...(bodyStream && streams ? { stream: streams.offer(bodyStream) } : {}),
   };
   return frame(header, rawBody);
 }
 
 /** @throws RequestError, Error */
-export function decodeRequest(bytes: Uint8Array, nowMs: number, signal: AbortSignal): Request {
+export function decodeRequest(
+  bytes: Uint8Array,
+  nowMs: number,
+  signal: AbortSignal,
+  streams?: StreamExchange,
+): Request {
   const { header, body } = unframe(bytes);
   // A peer of this cluster wrote it: mutual TLS vouches for the form.
-  const { request, token, connection, certificates, remainingMs, dataInBody, data } = header as RequestHeader;
+  const { request, token, connection, certificates, remainingMs, dataInBody, data, stream } = header as RequestHeader;
   return {
     ...request,
     // The limits are the listener's that took it in, and were checked there.
@@ -96,25 +115,29 @@ export function decodeRequest(bytes: Uint8Array, nowMs: number, signal: AbortSig
       : connection,
     deadlineMs: nowMs + remainingMs,
     signal,
-    rawBody: body,
+    ...(stream && streams ? { bodyStream: streams.fetch(stream) } : { rawBody: body }),
     // It has come to the right place: it is answered here or refused.
     noForwarding: true,
     ...(token === undefined ? {} : { token: new Secret(token) }),
   };
 }
 
-export function encodeAnswer(rendered: Rendered): Uint8Array {
+export function encodeAnswer(rendered: Rendered, streams?: StreamExchange): Uint8Array {
+  const { body } = rendered;
+  const stream = isStreamed(body) ? body : undefined;
   const header: AnswerHeader = {
     status: rendered.status,
     headers: rendered.headers,
-    hasBody: rendered.body !== undefined,
+    hasBody: body !== undefined,
+    ...(stream && streams ? { stream: streams.offer(stream) } : {}),
   };
-  return frame(header, rendered.body);
+  return frame(header, stream ? undefined : (body as string | Uint8Array | undefined));
 }
 
 /** @throws Error */
-export function decodeAnswer(bytes: Uint8Array): Rendered {
+export function decodeAnswer(bytes: Uint8Array, streams?: StreamExchange): Rendered {
   const { header, body } = unframe(bytes);
-  const { status, headers, hasBody } = header as AnswerHeader;
+  const { status, headers, hasBody, stream } = header as AnswerHeader;
+  if (stream && streams) return { status, headers, body: streams.fetch(stream) };
   return { status, headers, body: hasBody ? body : undefined };
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { AssertionFailure, Secret, isPromise, parseDurationSeconds } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
-import { NEVER_ABORTED, RequestError, badRequest } from '@coffer/sdk';
+import { NEVER_ABORTED, RequestError, badRequest, isStreamed } from '@coffer/sdk';
 import type { Connection, Headers, Operation, Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import { render } from '@coffer/core-pipeline';
@@ -14,8 +14,10 @@ import type { CorsRules } from './cors.ts';
 import { DEFAULT_JSON_LIMITS, parseJsonBody } from './json-body.ts';
 import type { JsonLimits } from './json-body.ts';
 import { STAND_INS } from './method-rewriter.ts';
+import { IncomingBody, drain } from './incoming-body.ts';
 import { readBody } from './read-body.ts';
 import { parseTarget } from './request-path.ts';
+import { dropStream, sendStream } from './send-stream.ts';
 import type { ParsedTarget } from './request-path.ts';
 
 /** Limits and habits of one listener. */
@@ -50,6 +52,8 @@ const TOKEN_HEADER = 'x-vault-token';
 export class RequestHandler {
   readonly #deps: HandlerDeps;
   readonly #options: HandlerOptions;
+  /** Requests whose bodies are taken in as they come. */
+  readonly #streaming = new WeakSet<IncomingMessage>();
 
   constructor(deps: HandlerDeps, options: HandlerOptions) {
     this.#deps = deps;
@@ -118,9 +122,19 @@ export class RequestHandler {
     ) {
       return this.#run(message, response, target, operation, undefined);
     }
+    const streamed = this.#takesStream(message, target);
+    if (streamed) {
+      this.#streaming.add(message);
+      return this.#run(message, response, target, operation, undefined, new IncomingBody(message));
+    }
     return readBody(message, this.#options, this.#deps.clock).then((body) =>
       this.#run(message, response, target, operation, body),
     );
+  }
+
+  #takesStream({ headers }: IncomingMessage, { path }: ParsedTarget): boolean {
+    const located = this.#deps.namespaces.resolve(headerText(headers['x-vault-namespace']) ?? '', path);
+    return located !== undefined && this.#deps.pipeline.takesStream(located.namespace, located.path);
   }
 
   #run(
@@ -129,6 +143,7 @@ export class RequestHandler {
     target: ParsedTarget,
     operation: Operation,
     body: Uint8Array | undefined,
+    bodyStream?: IncomingBody,
   ): MaybePromise<Rendered> {
     const { headers } = message;
     const { clock, random, namespaces, pipeline } = this.#deps;
@@ -151,7 +166,9 @@ export class RequestHandler {
       deadlineMs: clock.monotonicMs() + this.#options.requestDurationMsMax,
       // Reads end soon by themselves; what writes, or makes the active node write, is cancelled there, too.
       signal:
-        body === undefined && operation !== 'delete' && wrapTtl === undefined ? NEVER_ABORTED : abortedWith(response),
+        body === undefined && bodyStream === undefined && operation !== 'delete' && wrapTtl === undefined
+          ? NEVER_ABORTED
+          : abortedWith(response),
       noForwarding: Boolean(headers['x-vault-no-request-forwarding']),
       allowStale: inconsistent === 'allow-stale',
       ...(token === undefined ? {} : { token: new Secret(token) }),
@@ -159,6 +176,7 @@ export class RequestHandler {
       ...(headerText(headers['x-vault-wrap-format'])?.toLowerCase() === 'jwt' ? { wrapFormat: 'jwt' as const } : {}),
       ...(body === undefined ? {} : { rawBody: body }),
       ...(saysWhere(headers) ? whereOf(headers) : {}),
+      ...(bodyStream === undefined ? {} : { bodyStream }),
     };
     return pipeline.handle(request);
   }
@@ -194,18 +212,27 @@ export class RequestHandler {
   }
 
   #send(message: IncomingMessage, response: ServerResponse, rendered: Rendered): void {
-    if (response.headersSent || response.destroyed) return;
     const { body, status } = rendered;
-    const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    const stream = isStreamed(body) ? body : undefined;
+    if (response.headersSent || response.destroyed) {
+      if (stream) dropStream(stream, this.#deps.log);
+      return;
+    }
+    const length =
+      body === undefined || isStreamed(body) ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const headers: string[] = [];
     for (const name in rendered.headers) headers.push(name, rendered.headers[name] as string);
     for (const name in this.#options.responseHeaders) headers.push(name, this.#options.responseHeaders[name] as string);
-    if (status !== 204) headers.push('content-length', String(length));
+    if (status !== 204 && !stream) headers.push('content-length', String(length));
     // What is left of a body that nobody read would be taken for the next request, or never come.
-    if (!message.complete && announcesBody(message)) headers.push('connection', 'close');
+    if (!message.complete && announcesBody(message)) {
+      if (this.#streaming.has(message)) response.once('finish', () => drain(message, this.#deps.clock));
+      else headers.push('connection', 'close');
+    }
     response.writeHead(status, headers);
-    if (body === undefined || message.method === 'HEAD') response.end();
-    else response.end(body);
+    if (stream) sendStream(response, stream, this.#deps.log);
+    else if (body === undefined || message.method === 'HEAD') response.end();
+    else response.end(body as string | Uint8Array);
   }
 }
 

@@ -52,6 +52,7 @@ const TRAITS: Readonly<Record<keyof PathTraits, true>> = {
   whileSealed: true,
   login: true,
   rawBody: true,
+  streamedBody: true,
   neverWrapped: true,
   spendsNoUse: true,
   arbitraryFields: true,

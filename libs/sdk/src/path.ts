@@ -39,6 +39,11 @@ export interface PathTraits {
   readonly login?: boolean;
   /** The body is not parsed: `Request.rawBody`. */
   readonly rawBody?: boolean;
+  /**
+   * The body of writes is neither parsed nor collected: `Request.bodyStream`. It is exempt from the listener's limit of
+   * size, so the handler has one of its own.
+   */
+  readonly streamedBody?: boolean;
   /** The answer is never wrapped. */
   readonly neverWrapped?: boolean;
   /** A token with a use limit does not spend a use here; the handler decides (unwrap). */

@@ -40,6 +40,11 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The signal of a request that nobody cancels. Known by its identity, so that nobody need listen to it. */
 export const NEVER_ABORTED: AbortSignal = new AbortController().signal;
+/** A body while it comes in. */
+export interface BodyStream extends AsyncIterable<Uint8Array> {
+  /** Whether something of it was read: then nobody else can have it. */
+  readonly begun: boolean;
+}
 
 /** One request. Immutable; knows nothing of HTTP, so that forwarding and tests use the same. */
 export interface Request {
@@ -59,6 +64,8 @@ export interface Request {
   readonly connection: Connection;
   /** The body as it came, for paths that declare `rawBody`. */
   readonly rawBody?: Uint8Array;
+  /** The body while it comes in, for paths that declare `streamedBody`; it can be read once. */
+  readonly bodyStream?: BodyStream;
   /** When the request is given up, in milliseconds by the monotonic clock. */
   readonly deadlineMs: number;
   /** Aborted when the client goes away or the deadline passes. */

@@ -5,9 +5,14 @@ import type { SecretGrant } from './secret-type.ts';
 export interface RawResponse {
   readonly status: number;
   readonly contentType: string;
-  readonly body: Uint8Array | string;
+  /** What is streamed is sent piece by piece, no faster than it is taken; a failure breaks the connection off. */
+  readonly body: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Whether a body comes piece by piece. */
+export const isStreamed = (body: RawResponse['body'] | undefined): body is AsyncIterable<Uint8Array> =>
+  typeof body === 'object' && Symbol.asyncIterator in body;
 
 /** Set by the wrapping service: stands for the answer that it keeps. */
 export interface WrapInfo {
@@ -44,4 +49,9 @@ export interface Response {
   readonly headers?: Readonly<Record<string, string>>;
   readonly redirect?: string;
   readonly raw?: RawResponse;
+  /**
+   * Work with effects outside of the store, done once, after what the handler wrote was committed: handlers may run more
+   * than once. Its answer takes the place of this one.
+   */
+  readonly afterCommit?: () => Promise<Response | undefined>;
 }

@@ -284,6 +284,21 @@ describe('what is refused', () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(text) });
   });
 
+  it('one that is cut short anywhere, and arrives slowly', async () => {
+    const whole = await written(createHash('sha512').update('x').digest());
+    async function* slowly(end: number): AsyncGenerator<Uint8Array> {
+      for await (const piece of inPieces(whole.subarray(0, end), 300)) {
+        yield piece;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    }
+    const state = async (contents: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const piece of contents) expect(piece.length).toBeGreaterThan(0);
+    };
+    for (let end = 0; end < whole.length; end += 13)
+      await expect(readArchive(slowly(end), { stateBytesMax: 1000, state })).rejects.toMatchObject({ code: 'damaged' });
+  });
+
   it('a bomb: a gigabyte of nothing behind the files', async () => {
     const whole = gunzipSync(await written());
     const bomb = Buffer.concat([gzipSync(whole), gzipSync(Buffer.alloc(64 << 20))]);
@@ -303,6 +318,19 @@ describe('what is refused', () => {
     header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
     const bomb = gzipSync(Buffer.concat([header, Buffer.alloc(64 << 20)]));
     await expect(read(bomb)).rejects.toMatchObject({ code: 'damaged' });
+  });
+
+  it('what is no good from the start, though the rest never comes', async () => {
+    const archive = await changed((files) => [[{ name: 'other' }, Buffer.alloc(100_000, 'x')], ...files]);
+    let released: () => void = () => undefined;
+    const never = new Promise<void>((resolve) => (released = resolve));
+    async function* stalled(): AsyncGenerator<Uint8Array> {
+      yield archive;
+      await never;
+    }
+    const state = (): Promise<void> => Promise.resolve();
+    await expect(readArchive(stalled(), { stateBytesMax: 1, state })).rejects.toMatchObject({ code: 'damaged' });
+    released();
   });
 
   it('what its reader refuses', async () => {

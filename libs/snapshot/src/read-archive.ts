@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 import { extract, type Extract } from 'tar-stream';
 import { ArchiveError } from './archive-error.ts';
 import { META_FILE, SEALED_SUMS_FILE, STATE_FILE, SUMS_FILE, parseMeta } from './archive-meta.ts';
@@ -38,15 +38,20 @@ export async function readArchive(
   const tar = extract();
   const reading = new Reading(options);
   const source = Readable.from(archive, { objectMode: false });
-  const feeding = feed(source, tar, reading);
+  const gunzip = createGunzip();
+  source.on('error', (error) => gunzip.destroy(error));
+  source.pipe(gunzip);
+  const feeding = feed(gunzip, tar, reading);
   let failure: { readonly error: unknown } | undefined;
   try {
     for await (const entry of tar) await reading.take(entry);
   } catch (error) {
     failure = { error };
   }
+  reading.ended();
   tar.destroy(null);
   source.destroy();
+  gunzip.destroy();
   const fed = await feeding;
   // What went wrong first is in the feed where that broke off: the extraction only noticed it.
   if (fed !== undefined) throw told(fed.error);
@@ -55,14 +60,7 @@ export async function readArchive(
 }
 
 /** Unpacks and hands on, no faster than it is taken in. @returns how it failed, if so */
-async function feed(
-  source: Readable,
-  tar: Extract,
-  reading: Reading,
-): Promise<{ readonly error: unknown } | undefined> {
-  const gunzip = createGunzip();
-  source.on('error', (error) => gunzip.destroy(error));
-  source.pipe(gunzip);
+async function feed(gunzip: Gunzip, tar: Extract, reading: Reading): Promise<{ readonly error: unknown } | undefined> {
   try {
     for await (const piece of gunzip) {
       if (tar.destroyed) return undefined;
@@ -72,10 +70,10 @@ async function feed(
     tar.end(null);
     return undefined;
   } catch (error) {
-    tar.destroy(null);
+    if (reading.over) return undefined;
+    // Without an error its iterator could wait for ever.
+    tar.destroy(error as Error);
     return { error };
-  } finally {
-    gunzip.destroy();
   }
 }
 
@@ -110,9 +108,19 @@ class Reading {
   #meta: ArchiveMeta | undefined;
   #stateSum: string | undefined;
   #unseen = 0;
+  #over = false;
 
   constructor(options: ReadArchiveOptions) {
     this.#options = options;
+  }
+
+  /** Whether it has come to an end, good or bad: what breaks off from then on means nothing. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  ended(): void {
+    this.#over = true;
   }
 
   /** @throws ArchiveError `too-large` where it unpacks to what is no part of any file: a bomb */

@@ -22,6 +22,9 @@ const ANYTHING = '';
 
 const nothing = (): void => undefined;
 
+const closed = (): StorageError =>
+  new StorageError('epoch-lost', 'the state was replaced, or the node was sealed; nothing was written');
+
 /**
  * Backward validation (Kung and Robinson 1981, section 3). A transaction that only reads is valid if nothing that it
  * read was changed before its last read: it stands where it began. One that writes must not have read either what own
@@ -40,6 +43,7 @@ export class OptimisticTransactor implements Transactor {
   /** The end of the queue of each contended key. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #unsubscribe: () => void;
+  #closed = false;
 
   constructor(backend: ParsingBackend, ha: Pick<HaCoordinator, 'state'>) {
     this.#backend = backend;
@@ -52,7 +56,9 @@ export class OptimisticTransactor implements Transactor {
     return this.#changes.size;
   }
 
+  /** Transactions under way come to nothing (`epoch-lost`): from now on nobody notes what they are overtaken by. */
   close(): void {
+    this.#closed = true;
     this.#unsubscribe();
   }
 
@@ -75,6 +81,7 @@ export class OptimisticTransactor implements Transactor {
   }
 
   #begin<T>(body: Body<T>): Attempt<T> {
+    if (this.#closed) throw closed();
     const state = this.#ha.state();
     const tx = new RunningTransaction(this.#backend, state.role === 'active' ? state.epoch : undefined);
     const began = this.#changes.begin();
@@ -116,6 +123,7 @@ export class OptimisticTransactor implements Transactor {
     // From here to the store's `write` nothing is awaited: what was judged is what is written.
     const overtaken = this.#overtaken(attempt);
     this.#changes.end();
+    if (this.#closed && (tx.dirty || tx.reads > 0)) throw closed();
     if (overtaken !== undefined) return overtaken;
     // Only now: it may have failed over a state that never was.
     if (failure) throw failure.error;

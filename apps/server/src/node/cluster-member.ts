@@ -22,6 +22,7 @@ import { RequestError } from '@coffer/sdk';
 import { told } from './cluster-errors.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterSeeker } from './cluster-seeker.ts';
+import { TLS_RECORD } from './cluster-tls.ts';
 import { VERSION } from './version.ts';
 
 export interface ClusterMemberDeps {
@@ -36,6 +37,11 @@ export interface ClusterMemberDeps {
 }
 
 const DEFAULT_API_PORT = 8200;
+
+/** How long a node that cannot read the restored state stays for the others, in milliseconds: at most, and beyond. */
+const LEAVE_MS_MAX = 10_000;
+const LEAVE_MS = 1000;
+const LEAVE_LOOK_MS = 50;
 
 /** A node's part in a raft cluster: founding it, joining it, taking part while unsealed. */
 export class ClusterMember implements RaftOperations, AutopilotOperations {
@@ -79,6 +85,39 @@ export class ClusterMember implements RaftOperations, AutopilotOperations {
     this.#records = await ClusterRecords.open(this.#deps, barrier);
     await told(() => this.#deps.raft.connect(this.#tls()));
     this.#finder.start();
+  }
+
+  async keepAuthority(barrier: AesGcmBarrier): Promise<() => Promise<void>> {
+    const { raft } = this.#deps;
+    const kept = await barrier.get(TLS_RECORD);
+    return async () => {
+      const state = raft.state();
+      const restored = await barrier.get(TLS_RECORD);
+      if (!kept || state.role !== 'active' || (restored && Buffer.compare(restored, kept) === 0)) return;
+      await barrier.write({ epoch: state.epoch, ops: [{ kind: 'put', key: TLS_RECORD, value: kept }] });
+    };
+  }
+
+  /**
+   * After a restore of another cluster's state, which this node cannot read: takes no further part, but not before the
+   * others know that it took effect. They trust this node for as long as they hold the former state.
+   */
+  async leaveRestored(): Promise<void> {
+    const { raft, clock } = this.#deps;
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+    const index = raft.appliedIndex();
+    const untilMs = clock.monotonicMs() + LEAVE_MS_MAX;
+    const isBehind = (): boolean => {
+      const status = raft.status().raft;
+      return (
+        raft.state().role === 'active' &&
+        (status?.progress ?? []).some(({ recentlyActive, match }) => recentlyActive && match < index)
+      );
+    };
+    while (isBehind() && clock.monotonicMs() < untilMs) await pause(LEAVE_LOOK_MS);
+    // That it is committed, they are told with the next heartbeats.
+    if (raft.peers().length > 1) await pause(LEAVE_MS);
+    await this.disconnect();
   }
 
   async disconnect(): Promise<void> {

@@ -13,6 +13,13 @@ export interface ClusterPart {
   connect(barrier: AesGcmBarrier): Promise<void>;
   /** Before sealing: hands over. */
   disconnect(): Promise<void>;
+  /**
+   * On the active node, before a restore: the authority by which members trust each other stays that of the cluster that
+   * runs. @returns what is to be done once the other state is served
+   */
+  keepAuthority?(barrier: AesGcmBarrier): Promise<() => Promise<void>>;
+  /** After a restore of a state that this node cannot read: leaves once the others have it, too. */
+  leaveRestored?(): Promise<void>;
   /** The other members, as far as known, each with its last word. */
   standbys(): readonly { readonly peer: PeerInfo; readonly echo: Echo | undefined }[];
   /** Whether the cluster has removed this node, where that can be. */

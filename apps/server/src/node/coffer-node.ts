@@ -9,11 +9,13 @@ import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
 import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
-import type { AutopilotOperations, HaNode, LeaderStatus, NodeOperations, RaftOperations } from '@coffer/core-system';
+import type { AutopilotOperations, HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
+import type { RaftOperations, SnapshotOperations } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
 import type { EngineType, Request } from '@coffer/sdk';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterPart } from './cluster-part.ts';
+import type { RestorableNode } from '../snapshots/cluster-snapshots.ts';
 import { describeInFlight } from './in-flight.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
@@ -30,6 +32,8 @@ export interface NodeParts {
   readonly cluster?: ClusterPart;
   /** `sys/storage/raft`, where that is the storage. */
   readonly raft?: RaftOperations & AutopilotOperations;
+  /** Snapshots of the state, where the store can be put back to one. */
+  readonly snapshots?: (node: RestorableNode) => SnapshotOperations;
   readonly plugins: PluginSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -82,6 +86,11 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #info: ClusterInfo | undefined;
   #activeEpoch: number | undefined;
   #ending = false;
+  /** Other services are on their way, for another state. */
+  #replacing = 0;
+  #serving: Promise<void> = Promise.resolve();
+  /** It holds a state of other keys, and still takes part as before. */
+  #mustLeave = false;
   readonly #turns = new Turns();
 
   constructor(parts: NodeParts) {
@@ -95,15 +104,31 @@ export class CofferNode implements NodeOperations, NodeStatus {
         plugins: parts.plugins,
         random,
         rawStorageEndpoint: parts.rawStorageEndpoint,
+        ...(parts.snapshots ? { snapshots: parts.snapshots(this.#restorable()) } : {}),
       }),
       { barrier: () => this.#barrier, version: VERSION, buildDate: BUILD_DATE },
     ) as EngineType;
     const router = new MountRouter();
     router.add(sealedSystemMount(this.#systemEngine));
     this.sealedRouter = router;
-    this.#unsubscribe = ha.onChange((state) => this.#haChanged(state));
+    const unfollowHa = ha.onChange((state) => this.#haChanged(state));
+    // After the barrier's own: it has followed the keys by then, or sealed itself.
+    const unfollowState = backend.subscribe(({ everything }) => {
+      if (everything) this.#stateReplaced();
+    });
+    this.#unsubscribe = (): void => {
+      unfollowHa();
+      unfollowState();
+    };
     parts.cluster?.serveJoins?.(this.#seal);
     parts.cluster?.onRemoved?.(() => this.#wasRemoved());
+  }
+
+  #restorable(): RestorableNode {
+    return {
+      sealKey: () => this.#seal.snapshotKey(),
+      restoring: (restore) => this.#restoring(restore),
+    };
   }
 
   // ---- NodeStatus
@@ -114,6 +139,10 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   services(): CoreServices | undefined {
     return this.#services;
+  }
+
+  replacing(): boolean {
+    return this.#replacing > 0;
   }
 
   ha(): HaState {
@@ -164,6 +193,57 @@ export class CofferNode implements NodeOperations, NodeStatus {
       this.#parts.log.info('this node is active', { epoch: state.epoch });
     }
     for (const wake of [...this.#haWaiters]) wake();
+  }
+
+  /** A restore or a leader's snapshot: nothing that was made from the former state goes on. */
+  #stateReplaced(): void {
+    if (!this.#services && this.#barrier.sealed) return;
+    this.#replacing++;
+    this.#services?.transactor.close();
+    this.#serving = this.#turns
+      .take(() => this.#serveOtherState())
+      .catch((error: unknown) => this.#parts.log.error('the other state cannot be served', { error }));
+  }
+
+  async #serveOtherState(): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      await this.#stopServices();
+      if (!this.#barrier.sealed) {
+        await this.#startServices();
+      }
+    } catch (error) {
+      log.error('the state that was put in the place of the former one cannot be served', { error });
+      this.#seal.seal();
+    }
+    if (this.#barrier.sealed) {
+      await this.#stopServices();
+      this.#seal.seal();
+    }
+    this.#replacing--;
+    for (const wake of [...this.#haWaiters]) wake();
+    if (!this.#barrier.sealed) return;
+    log.warn('this node has sealed itself: it wants the shares that belong to the state that was put here');
+    // In a turn of its own: who asked for the restore is answered over the cluster, too.
+    this.#mustLeave = true;
+    this.#turns.take(() => this.#leave()).catch((error: unknown) => log.error('leaving the cluster failed', { error }));
+  }
+
+  async #leave(): Promise<void> {
+    if (!this.#mustLeave) return;
+    this.#mustLeave = false;
+    await this.#parts.cluster?.leaveRestored?.();
+  }
+
+  /** Resolves when this node serves what was restored, or has sealed itself. */
+  async #restoring(restore: () => Promise<unknown>): Promise<void> {
+    const keep = await this.#parts.cluster?.keepAuthority?.(this.#barrier);
+    await restore();
+    await this.#serving;
+    if (this.#barrier.sealed || this.#parts.ha.state().role !== 'active') return;
+    await keep?.();
+    // How often the key of the restored state was used since it was saved, nobody knows.
+    await this.#barrier.rotate();
   }
 
   async #activate(services: NodeServices): Promise<void> {
@@ -272,6 +352,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
     return this.#turns.take(async () => {
+      await this.#leave();
       const before = await this.#seal.status();
       const status = await this.#seal.unseal(share);
       if (before.sealed && !status.sealed) await this.#afterUnseal();

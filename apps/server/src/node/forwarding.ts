@@ -5,8 +5,11 @@ import type { ForwardChannel, ForwardErrorCode } from '@coffer/cluster';
 import { ForwardFailure } from '@coffer/core-pipeline';
 import type { ForwardFailureKind, Pipeline, Rendered, RequestForwarder } from '@coffer/core-pipeline';
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '@coffer/gateway';
+import type { StreamExchange } from '@coffer/gateway';
+import { RequestError } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
 import type { HaCoordinator } from '@coffer/storage';
+import type { BodyStreams, StreamRef } from './body-streams.ts';
 
 /** The kind of call that carries a client's request. */
 const KIND = 'request';
@@ -26,8 +29,10 @@ export class ClusterForwarder implements RequestForwarder {
   readonly #ha: HaCoordinator;
   readonly #channel: ForwardChannel | undefined;
   readonly #clock: Clock;
+  readonly #streams: BodyStreams | undefined;
 
-  constructor(ha: HaCoordinator, channel: ForwardChannel | undefined, clock: Clock) {
+  constructor(ha: HaCoordinator, channel: ForwardChannel | undefined, clock: Clock, streams: BodyStreams | undefined) {
+    this.#streams = streams;
     this.#ha = ha;
     this.#channel = channel;
     this.#clock = clock;
@@ -38,11 +43,17 @@ export class ClusterForwarder implements RequestForwarder {
     const state = this.#ha.state();
     const leader = state.role === 'standby' ? state.leader : undefined;
     if (!this.#channel || !leader) throw new ForwardFailure('unsent', 'no active node is known');
+    // What was read of it is with the former active node.
+    if (request.bodyStream?.begun) {
+      const text = 'the active node changed while the body came in: send the request again';
+      throw new RequestError('standby', text, { retryAfterSeconds: 1 });
+    }
+    const exchange = this.#streams && exchangeWith(this.#streams, leader.nodeId, request.signal);
     try {
-      const payload = encodeRequest(request, this.#clock.monotonicMs());
-      const answer = decodeAnswer(
-        await this.#channel.call(leader, KIND, payload, request.signal, request.deadlineMs + ANSWER_MS),
-      );
+      const payload = encodeRequest(request, this.#clock.monotonicMs(), exchange);
+      // How long a body takes is not known before.
+      const giveUpMs = request.bodyStream ? undefined : request.deadlineMs + ANSWER_MS;
+      const answer = decodeAnswer(await this.#channel.call(leader, KIND, payload, request.signal, giveUpMs), exchange);
       // It was the active node when it was asked, and nothing was done: it says so by the standby's status.
       if (answer.status === NOT_ACTIVE) throw new ForwardFailure('unsent', 'the node asked is no longer active');
       return answer;
@@ -58,10 +69,19 @@ export class ClusterForwarder implements RequestForwarder {
 const NOT_ACTIVE = 421;
 
 /** Answers requests that standbys send here. */
-export function serveForwarded(channel: ForwardChannel, pipeline: Pipeline, clock: Clock): void {
-  channel.serve(KIND, async (payload, _from, signal) => {
-    const rendered = pipeline.handleForwarded(decodeRequest(payload, clock.monotonicMs(), signal));
+export function serveForwarded(channel: ForwardChannel, pipeline: Pipeline, clock: Clock, streams: BodyStreams): void {
+  channel.serve(KIND, async (payload, from, signal) => {
+    const exchange = exchangeWith(streams, from, signal);
+    const rendered = pipeline.handleForwarded(decodeRequest(payload, clock.monotonicMs(), signal, exchange));
     const answer = isPromise(rendered) ? await rendered : rendered;
-    return encodeAnswer(answer ?? { status: NOT_ACTIVE, headers: {}, body: undefined });
+    return encodeAnswer(answer ?? { status: NOT_ACTIVE, headers: {}, body: undefined }, exchange);
   });
+}
+
+function exchangeWith(streams: BodyStreams, nodeId: string, signal: AbortSignal): StreamExchange {
+  return {
+    offer: (body) => ({ ...streams.offer(body, nodeId) }),
+    // A member of this cluster wrote it: mutual TLS vouches for the form.
+    fetch: (place) => streams.fetch(place as unknown as StreamRef, signal),
+  };
 }

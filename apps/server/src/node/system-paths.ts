@@ -16,6 +16,7 @@ import {
   openApiPaths,
   pluginCatalogPaths,
   raftPaths,
+  raftSnapshotPaths,
   rawPaths,
   rekeyPaths,
   remountPaths,
@@ -25,6 +26,7 @@ import {
   versionHistoryPaths,
 } from '@coffer/core-system';
 import type { AutopilotOperations, Counters, NodeOperations, RaftOperations } from '@coffer/core-system';
+import type { SnapshotOperations } from '@coffer/core-system';
 import type { PluginSource } from '@coffer/core-api';
 import type { Random } from '@coffer/kernel';
 import { wrappingPaths } from '@coffer/core-wrapping';
@@ -37,6 +39,7 @@ export interface SystemParts {
   readonly random: Random;
   /** Whether `sys/raw` is served. */
   readonly rawStorageEndpoint: boolean;
+  readonly snapshots?: SnapshotOperations;
 }
 
 /**
@@ -66,6 +69,7 @@ export function systemPaths(
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
     ...(raft ? [...raftPaths(raft), ...autopilotPaths(raft)] : []),
+    ...(parts.snapshots ? raftSnapshotPaths(parts.snapshots) : []),
     ...keyStatusPaths(() => services().barrier),
     ...introspectionPaths(node),
     ...loggerPaths(node),

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { join } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -16,11 +17,14 @@ import { decodeMessage, encodeMessage } from 'raft-ts';
 import { AppModule } from '../app.module.ts';
 import { healthPages } from '../health/health-pages.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
+import { BodyStreams } from '../node/body-streams.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
 import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { systemDirectories } from '../node/directories.ts';
+import type { NodeParts } from '../node/coffer-node.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
+import { ClusterSnapshots } from '../snapshots/cluster-snapshots.ts';
 import { pages } from '../pages/pages.ts';
 import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
 import { endGracefully } from './graceful-end.ts';
@@ -83,6 +87,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
     random,
     log,
     clusterName: settings.clusterName,
+    ...snapshotsOf(settings, store, clock, random, log),
     systemTtl: { defaultSeconds: settings.defaultLeaseTtlSeconds, maxSeconds: settings.maxLeaseTtlSeconds },
     cacheBytesMax: settings.cacheBytesMax,
     rawStorageEndpoint: settings.rawStorageEndpoint,
@@ -95,13 +100,14 @@ export async function startServer(settings: ServerSettings, write: (line: string
     reload: () => Promise.resolve(false),
     inFlight: () => pipeline.requestsInFlight(),
   });
+  const streams = store.forward && new BodyStreams(store.forward, store.ha.self, clock, random);
   const pipeline: Pipeline = new Pipeline({
     node,
-    forwarder: new ClusterForwarder(store.ha, store.forward, clock),
+    forwarder: new ClusterForwarder(store.ha, store.forward, clock, streams),
     clock,
     log: log.named('core'),
   });
-  if (store.forward) serveForwarded(store.forward, pipeline, clock);
+  if (store.forward && streams) serveForwarded(store.forward, pipeline, clock, streams);
   // The one place where Express is seen: everything that is not the API.
   const express = app.getHttpAdapter().getInstance() as (message: IncomingMessage, response: ServerResponse) => void;
   const listeners = settings.listeners.map(({ listener, handler }) => {
@@ -138,6 +144,20 @@ export async function startServer(settings: ServerSettings, write: (line: string
       await app.close();
     },
   };
+}
+
+function snapshotsOf(
+  { storage }: ServerSettings,
+  store: Store,
+  clock: Clock,
+  random: Random,
+  log: Log,
+): Pick<NodeParts, 'snapshots'> {
+  const raft = store.raft?.raft;
+  if (!raft || storage.kind !== 'raft') return {};
+  const folder = join(storage.path, 'restore');
+  const common = { raft, folder, clock, random, log: log.named('snapshots') };
+  return { snapshots: (node) => new ClusterSnapshots({ ...common, ...node }) };
 }
 
 async function openStore(settings: ServerSettings, clock: Clock, random: Random, log: Log): Promise<Store> {

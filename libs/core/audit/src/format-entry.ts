@@ -1,4 +1,5 @@
 import type { AuditEvent, TokenEntry } from '@coffer/core-api';
+import { isStreamed } from '@coffer/sdk';
 import type { TokenAuth } from '@coffer/sdk';
 import type { AuditedHeaders } from './audit-records.ts';
 import type { Hasher } from './hasher.ts';
@@ -108,7 +109,7 @@ function responseOf(event: AuditEvent, options: FormatOptions): Record<string, u
     ...(response?.raw
       ? {
           data: {
-            http_raw_body: hasher.hash(response.raw.body),
+            ...(isStreamed(response.raw.body) ? {} : { http_raw_body: hasher.hash(response.raw.body) }),
             http_content_type: response.raw.contentType,
             http_status_code: response.raw.status,
           },

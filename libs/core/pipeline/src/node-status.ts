@@ -35,6 +35,8 @@ export interface NodeStatus {
   readonly initialized: () => MaybePromise<boolean>;
   /** Undefined while sealed. */
   readonly services: () => CoreServices | undefined;
+  /** Another state has taken the place of the one that the services were made from, and new ones are on their way. */
+  readonly replacing?: () => boolean;
   /** Routes `sys/` alone; all that a sealed node knows. */
   readonly sealedRouter: Router;
   readonly namespaces: Namespaces;

@@ -18,5 +18,5 @@ export type Outcome =
 export interface Rendered {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array | undefined;
+  readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | undefined;
 }

@@ -272,7 +272,7 @@ export function world() {
   });
   const ask = async (more: Partial<Request> = {}) => {
     const { status, body, headers } = await pipeline.handle(request(more));
-    const text = body === undefined ? '' : Buffer.from(body).toString();
+    const text = body === undefined ? '' : Buffer.from(body as string).toString();
     expect(text).not.toContain(SECRET_CAUSE);
     return { status, headers, text };
   };

@@ -3,7 +3,7 @@ import type { Clock, Log, MaybePromise } from '@coffer/kernel';
 import { BarrierError } from '@coffer/barrier';
 import { describeHelp } from '@coffer/core-system';
 import { NEVER_ABORTED, RequestError } from '@coffer/sdk';
-import type { Operation, Request } from '@coffer/sdk';
+import type { NamespaceRef, Operation, Request } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
 import { classify } from './classify-error.ts';
 import { ForwardFailure } from './forward-failure.ts';
@@ -90,6 +90,13 @@ export class Pipeline {
   /** The requests that are not answered yet, those of other nodes included, with when they came (ms since 1970). */
   requestsInFlight(): ReadonlyMap<Request, number> {
     return this.#inFlight;
+  }
+
+  /** Whether the body of writes to a path is handed over as it comes in (`PathTraits.streamedBody`). */
+  takesStream(namespace: NamespaceRef, path: string): boolean {
+    const { sealedRouter } = this.#node;
+    const route = this.#node.services()?.router.route(namespace, path) ?? sealedRouter.route(namespace, path);
+    return route?.path?.streamedBody === true;
   }
 
   /**
@@ -331,11 +338,16 @@ export class Pipeline {
       outcome = await pending;
     } catch (error) {
       if (isPassing(error) || error instanceof AssertionFailure) throw error;
-      await auditResponse(run, services, { kind: 'failed', error: classify(error) });
+      await auditResponse(run, this.#auditors(run, services), { kind: 'failed', error: classify(error) });
       throw error;
     }
-    await auditResponse(run, services, outcome);
+    await auditResponse(run, this.#auditors(run, services), outcome);
     return outcome;
+  }
+
+  /** Work after the commit may have put other services in the place of these, or sealed the node. */
+  #auditors(run: Run, services: CoreServices): CoreServices | undefined {
+    return run.afterCommit ? this.#node.services() : services;
   }
 }
 

@@ -29,4 +29,6 @@ export interface Run {
   /** The alias of a login that counts for lockout. */
   loginAlias?: string;
   auth?: TokenAuth;
+  /** Work after the commit has begun: the node may have other services, or be sealed, when it is done. */
+  afterCommit?: true;
 }

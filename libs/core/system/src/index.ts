@@ -17,6 +17,7 @@ export * from './openapi.path.ts';
 export * from './openapi.ts';
 export * from './plugin-catalog.path.ts';
 export * from './raft.path.ts';
+export * from './raft-snapshot.path.ts';
 export * from './raw.path.ts';
 export * from './rekey.path.ts';
 export * from './rekey.ts';

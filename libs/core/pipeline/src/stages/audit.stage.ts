@@ -34,8 +34,8 @@ export function auditRequest(run: Run, services: CoreServices, error?: RequestEr
 }
 
 /** @throws RequestError `audit-failed` */
-export function auditResponse(run: Run, services: CoreServices, outcome: Outcome): MaybePromise<void> {
-  if (!services.audit.enabled || outcome.kind === 'relayed') return;
+export function auditResponse(run: Run, services: CoreServices | undefined, outcome: Outcome): MaybePromise<void> {
+  if (!services?.audit.enabled || outcome.kind === 'relayed') return;
   const event = eventOf(run);
   if (outcome.kind === 'failed') return guarded(services.audit.response({ ...event, error: textOf(outcome.error) }));
   const { response, auth } = outcome;

@@ -1,6 +1,7 @@
 import { RequestError, coerceFields } from '@coffer/sdk';
 import type { ListenerOpening, Operation, Request } from '@coffer/sdk';
 import type { Run } from '../run.ts';
+import { StorageError } from '@coffer/storage';
 import type { NodeStatus } from '../node-status.ts';
 
 /**
@@ -9,6 +10,7 @@ import type { NodeStatus } from '../node-status.ts';
  */
 export function locate(run: Run, node: NodeStatus): void {
   const { request } = run;
+  if (node.replacing?.()) throw new StorageError('epoch-lost', 'the state is being replaced; nothing was done');
   const services = node.services();
   if (services) run.services = services;
   const route = (services?.router ?? node.sealedRouter).route(request.namespace, request.path);

@@ -74,9 +74,17 @@ export function serve(run: Run, services: CoreServices): MaybePromise<Answered> 
     });
   });
   return whenReady(answered, (outcome) => {
-    if (!lastUse) return outcome;
-    return services.tokens.revokeTree(lastUse.saltedId).then(() => outcome);
+    if (!lastUse) return afterwards(run, outcome);
+    return services.tokens.revokeTree(lastUse.saltedId).then(() => afterwards(run, outcome));
   });
+}
+
+/** What the handler left to do once its batch was committed. */
+function afterwards(run: Run, outcome: Answered): MaybePromise<Answered> {
+  const work = outcome.response?.afterCommit;
+  if (!work) return outcome;
+  run.afterCommit = true;
+  return work().then((response) => ({ ...outcome, response }));
 }
 
 /** A token with a use limit pays for requests that its policies refuse, too; the last one ends it. */
