@@ -35,6 +35,7 @@ async function serve(
 ): Promise<Served> {
   const seen: Request[] = [];
   const pipeline = {
+    takesStream: () => false,
     handle: (request: Request) => {
       seen.push(request);
       return answer;

@@ -401,6 +401,35 @@ async function randomRun(seed: number): Promise<boolean> {
   return isSerializable(done, order);
 }
 
+describe('a transactor that was closed', () => {
+  it('commits nothing and vouches for nothing that was read, but lets end what did neither', async () => {
+    const store = new Store();
+    const transactor = new OptimisticTransactor(store, ACTIVE);
+    let go: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const writes = transactor.run(async (tx) => {
+      await gate;
+      tx.put('a', bytes(1));
+    });
+    const reads = transactor.run(async (tx) => {
+      const value = await tx.get('a');
+      await gate;
+      return value;
+    });
+    const neither = transactor.run(async () => {
+      await gate;
+      return 'done';
+    });
+    transactor.close();
+    go();
+    await expect(writes).rejects.toMatchObject({ code: 'epoch-lost' });
+    await expect(reads).rejects.toMatchObject({ code: 'epoch-lost' });
+    expect(await neither).toBe('done');
+    expect(await store.get('a')).toBeUndefined();
+    await expect(transactor.run(() => 1)).rejects.toMatchObject({ code: 'epoch-lost' });
+  });
+});
+
 describe('random transactions at once', () => {
   it('are worth some serial order', async () => {
     for (let seed = 1; seed <= 150; seed++) {

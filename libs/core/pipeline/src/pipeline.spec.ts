@@ -264,3 +264,39 @@ describe('Pipeline', () => {
     expect((await ask()).status).toBe(status);
   });
 });
+
+describe('work after the commit', () => {
+  it('is done once, after everything was committed, and its answer is the answer', async () => {
+    const { ask, state, order } = world();
+    state.handler = () => ({
+      data: { value: 'before' },
+      afterCommit: () => {
+        order.push('afterwards');
+        return Promise.resolve({ data: { value: 'after' } });
+      },
+    });
+    const { status, text } = await ask({ operation: 'update' });
+    expect(status).toBe(200);
+    expect(text).toContain('"value":"after"');
+    expect(order.slice(order.indexOf('handler'))).toEqual(['handler', 'afterwards', 'audit-response']);
+  });
+
+  it('may leave the node sealed: then there is nobody to record the answer, and it is given', async () => {
+    const { ask, state, order } = world();
+    state.handler = () => ({
+      afterCommit: () => {
+        state.sealed = true;
+        return Promise.resolve(undefined);
+      },
+    });
+    expect((await ask({ operation: 'update' })).status).toBe(204);
+    expect(order).not.toContain('audit-response');
+  });
+
+  it('fails as a handler does', async () => {
+    const { ask, state } = world();
+    state.handler = () => ({ afterCommit: () => Promise.reject(badRequest('no such archive')) });
+    const { status, text } = await ask({ operation: 'update' });
+    expect([status, text]).toEqual([400, '{"errors":["no such archive"]}\n']);
+  });
+});
