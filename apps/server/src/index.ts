@@ -1,2 +1,3 @@
 export { runDiagnose } from './diagnose/diagnose.ts';
+export { runMigrate } from './migrate/migrate.ts';
 export { runServer } from './main.ts';

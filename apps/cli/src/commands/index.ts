@@ -12,6 +12,7 @@ import { pathHelpCommands } from './path-help.ts';
 import { namespaceCommands } from './namespace.ts';
 import { completionCommands } from './completion.ts';
 import { serverCommands } from './server.ts';
+import { operatorMigrateCommands } from './operator-migrate.ts';
 import { operatorSnapshotCommands } from './operator-snapshot.ts';
 import { operatorAutopilotCommands } from './operator-autopilot.ts';
 import { operatorSharesCommands } from './operator-shares.ts';
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   ...namespaceCommands,
   ...completionCommands,
   ...serverCommands,
+  ...operatorMigrateCommands,
   ...operatorSnapshotCommands,
   ...operatorAutopilotCommands,
   ...operatorSharesCommands,

@@ -50,7 +50,7 @@ export function loadSettings(flags: ServerFlags, env: Environment = process.env)
     config.clusterAddr ??
     `https://${reachable}:${String(splitAddress(clusterListenAddress).port)}`;
   return {
-    storage: storageOf(config, env),
+    storage: storageSettings(config, env),
     listeners: config.listeners.map((listener) => listenerOf(listener, config)),
     clusterListenAddress,
     apiAddress: apiAddress.replace(/\/$/, ''),
@@ -94,7 +94,11 @@ function cautionsOf(config: ServerConfig): readonly string[] {
     );
 }
 
-function storageOf({ storage, haStorage }: ServerConfig, env: Environment): StorageSettings {
+/** Where data is kept; makes the folder of raft. @throws ConfigError */
+export function storageSettings(
+  { storage, haStorage }: Pick<ServerConfig, 'storage' | 'haStorage'>,
+  env: Environment,
+): StorageSettings {
   if (storage.kind === 'inmem') return storage;
   if (storage.kind !== 'raft') return remoteSettings(storage, haStorage, env);
   const path = fromEnvironment(env, 'RAFT_PATH') ?? storage.path;

@@ -6,8 +6,17 @@ import { ForwardPort, isNodeId } from '@coffer/cluster';
 import type { ForwardChannel } from '@coffer/cluster';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
-import { RemoteBackend, etcdLock, etcdStore, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
+import type { NodeAddress } from '@coffer/storage';
+import {
+  RemoteBackend,
+  Unreachable,
+  etcdLock,
+  etcdStore,
+  postgresqlLock,
+  postgresqlStore,
+} from '@coffer/storage-remote';
 import type { EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
+import { refuseMigrating } from '../migrate/marker.ts';
 import { RemoteMember } from '../node/remote-member.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -121,16 +130,8 @@ export async function openRemote(
   const storageLog = log.named('storage').named(data.kind);
   const { apiAddress, clusterAddress } = place;
   const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
-  const backend = new RemoteBackend({
-    store: storeOf(data, clock, storageLog),
-    lock: lock && lockOf(lock, clock, storageLog),
-    self,
-    clock,
-    random,
-    log: storageLog,
-  });
+  const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog);
   try {
-    await backend.open();
     await refuseMigrating(backend);
   } catch (error) {
     await backend.close();
@@ -147,6 +148,27 @@ export async function openRemote(
     });
   const member = new RemoteMember({ backend, port, clock, random, log: storageLog });
   return { backend, member, forward: port?.forward };
+}
+
+/** @throws StorageError where the database cannot be used */
+export async function openRemoteBackend(
+  { data, lock }: RemoteSettings,
+  self: NodeAddress,
+  clock: Clock,
+  random: Random,
+  log: Log,
+): Promise<RemoteBackend> {
+  const store = storeOf(data, clock, log);
+  const backend = new RemoteBackend({ store, lock: lock && lockOf(lock, clock, log), self, clock, random, log });
+  try {
+    await backend.open();
+  } catch (error) {
+    await backend.close();
+    if (error instanceof Unreachable)
+      throw new StorageError('disk', `the database cannot be reached: ${error.message}`, { cause: error });
+    throw error;
+  }
+  return backend;
 }
 
 /** Nodes keep nothing, so they are named anew with each start: after the machine, for people. */
@@ -168,15 +190,4 @@ function lockOf(database: DatabaseSettings, clock: Clock, log: Log): LockStore {
   return database.kind === 'etcd'
     ? etcdLock(database.settings, clock, log)
     : postgresqlLock(database.settings, clock, log);
-}
-
-/** Set while data moves: a server that wrote meanwhile would be lost with what it wrote. */
-export const MIGRATION_KEY = 'core/migration';
-
-async function refuseMigrating(backend: RemoteBackend): Promise<void> {
-  if ((await backend.get(MIGRATION_KEY)) === undefined) return;
-  throw new StorageError(
-    'conflict',
-    'the storage is being migrated (coffer operator migrate): finish that, or give it up by "coffer operator migrate -reset"',
-  );
 }

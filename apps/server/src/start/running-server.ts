@@ -18,6 +18,7 @@ import { AppModule } from '../app.module.ts';
 import { healthPages } from '../health/health-pages.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { BodyStreams } from '../node/body-streams.ts';
+import { refuseMigrating } from '../migrate/marker.ts';
 import { ClusterMember } from '../node/cluster-member.ts';
 import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
@@ -191,6 +192,7 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
   });
   await guardVersion(storage.path, { version: COFFER_VERSION, format: DATA_FORMAT });
   await raft.open();
+  await refuseMigrating(raft);
   const member = new ClusterMember({
     raft,
     retryJoin: storage.retryJoin,

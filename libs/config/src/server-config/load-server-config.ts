@@ -1,9 +1,7 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { codeOf } from '../error-code.ts';
 import { ConfigError } from '../hcl/ast.ts';
-import type { HclObject } from '../hcl/ast.ts';
 import { parseHclOrJson } from '../hcl/parser.ts';
+import { filesOf, parseFile } from './config-files.ts';
+import type { ParsedFile } from './config-files.ts';
 import { TOP_NOT_IN_EFFECT } from './known-members.ts';
 import { optional, readListener } from './read-listener.ts';
 import { readStorage } from './read-storage.ts';
@@ -11,12 +9,6 @@ import { BlockReader } from './reader.ts';
 import type { Block, ConfigNote } from './reader.ts';
 import { readHaStorage, refuseContradiction } from './read-remote-storage.ts';
 import type { HaStorageConfig, ListenerConfig, ServerConfig, StorageConfig } from './server-config.ts';
-
-/** A file and what it says. */
-interface ParsedFile {
-  readonly name: string;
-  readonly body: HclObject;
-}
 
 /**
  * Loads files, and of folders all their `.hcl` and `.json` files in the order of their names. They are added up as Vault
@@ -35,35 +27,6 @@ export function loadServerConfig(paths: readonly string[]): ServerConfig {
 /** The same from texts, by name. @throws ConfigError */
 export function parseServerConfig(text: string, name = 'configuration'): ServerConfig {
   return combine([{ name, body: parseHclOrJson(text, name) }]);
-}
-
-function filesOf(path: string): readonly string[] {
-  let isFolder: boolean;
-  try {
-    isFolder = statSync(path).isDirectory();
-  } catch (error) {
-    throw new ConfigError(path, undefined, `cannot be read: ${codeOf(error)}`);
-  }
-  if (!isFolder) return [path];
-  try {
-    return readdirSync(path)
-      .filter((name) => /\.(hcl|json)$/.test(name) && !name.startsWith('.#'))
-      .sort()
-      .map((name) => join(path, name))
-      .filter((name) => !statSync(name).isDirectory());
-  } catch (error) {
-    throw new ConfigError(path, undefined, `cannot be read: ${codeOf(error)}`);
-  }
-}
-
-function parseFile(name: string): ParsedFile {
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(name));
-  } catch (error) {
-    throw new ConfigError(name, undefined, `cannot be read: ${codeOf(error)}`);
-  }
-  return { name, body: parseHclOrJson(text, name) };
 }
 
 type TopLevel = Omit<ServerConfig, 'storage' | 'listeners' | 'notes'>;
