@@ -1,2 +1,3 @@
 export * from './manual-clock.ts';
 export * from './test-store.ts';
+export * from './ask-paths.ts';
