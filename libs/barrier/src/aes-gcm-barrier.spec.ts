@@ -253,11 +253,13 @@ describe('keys', () => {
   it('that cannot be followed seal the node, which says so', async () => {
     const errors: string[] = [];
     const log: Log = { ...silentLog, error: (message) => errors.push(message) };
-    const { barrier: standby } = makeNode(backend, { log });
+    let lost = 0;
+    const { barrier: standby } = makeNode(backend, { log, lost: () => (lost += 1) });
     await standby.unseal(rootKey);
     await backend.tamper([{ kind: 'put', key: KEYRING_KEY, value: systemRandom.bytes(100) }]);
     expect(standby.sealed).toBe(true);
     expect(errors).toEqual([expect.stringContaining('seals itself')]);
+    expect(lost).toBe(1);
   });
 
   it('rotate by themselves after enough encryptions', async () => {

@@ -32,6 +32,8 @@ export interface BarrierDeps {
   readonly cacheBytesMax: number;
   /** Encryptions under one key after which it is rotated; `ENCRYPTIONS_MAX` if left out. */
   readonly encryptionsMax?: number;
+  /** Called when the barrier seals itself, since it cannot follow the cluster's keys any more. */
+  readonly lost?: () => void;
 }
 
 interface Entry {

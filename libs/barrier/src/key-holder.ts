@@ -19,6 +19,8 @@ export interface KeyHolderDeps {
   readonly log: Log;
   /** Seals the whole barrier, these keys included. */
   readonly seal: () => void;
+  /** Called after it, where the keys could not be followed. */
+  readonly lost?: () => void;
 }
 
 /**
@@ -238,6 +240,7 @@ export class KeyHolder {
     const failed = (error: unknown): void => {
       this.#deps.log.error('the keys that the cluster uses now cannot be read: this node seals itself', { error });
       this.#deps.seal();
+      this.#deps.lost?.();
     };
     try {
       const done = work();

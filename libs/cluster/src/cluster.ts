@@ -230,15 +230,20 @@ export interface StateSnapshot {
 
 /** How a node is. */
 export interface RaftHealth {
-  /** `stuck`: a write to the disk takes longer than the others would wait for this node; `failed`: writes fail. */
-  readonly disk: 'ok' | 'stuck' | 'failed';
-  /** For the operator: what is wrong with the disk. */
+  /**
+   * `stuck`: a write to the disk takes longer than the others would wait for this node; `full` and `failed`: reads or
+   * writes fail, and the disk is opened anew as soon as that succeeds; `damaged`: for good.
+   */
+  readonly disk: 'ok' | 'stuck' | 'full' | 'failed' | 'damaged';
+  /** For the operator: what is wrong with the disk. Names files. */
   readonly diskError?: string;
   /** For how long the present write to the disk has been under way, in milliseconds; 0 if there is none. */
   readonly diskWriteMs: number;
   /** Whether it takes part in the cluster (it is unsealed). */
   readonly running: boolean;
   readonly leaderKnown: boolean;
+  /** For how long it has taken part without knowing a leader, in milliseconds. */
+  readonly leaderlessMs: number;
   /** Whether it was removed from the cluster. */
   readonly removed: boolean;
 }
@@ -251,10 +256,17 @@ export interface RaftNodeStatus {
   readonly logFirstIndex: number;
   readonly logLastIndex: number;
   readonly logBytes: number;
+  /** Of the state on disk, about; without what is in LevelDB's memory. Sizes are a few seconds old. */
+  readonly stateBytes: number;
+  /** Of all files of the storage folder. */
+  readonly diskBytes: number;
+  /** Left on its file system. */
+  readonly diskFreeBytes: number;
   readonly commitGroups: number;
   readonly commitEntries: number;
   readonly commitMsTotal: number;
   readonly commitMsMax: number;
+  readonly commitMsLast: number;
   readonly snapshotsSent: number;
   readonly snapshotsInstalled: number;
   /** Written and waiting, in entries. */

@@ -20,6 +20,7 @@ import { pluginCommands } from './plugin.ts';
 import { mountCommands } from './mounts.ts';
 import { operatorCommands } from './operator.ts';
 import { operatorRaftCommands } from './operator-raft.ts';
+import { raftStatusCommand } from './operator-raft-status.ts';
 import { policyCommands } from './policy.ts';
 import { statusCommands } from './status.ts';
 import { tokenCommands } from './token.ts';
@@ -47,6 +48,7 @@ export const COMMANDS: readonly Command[] = [
   ...mountCommands,
   ...operatorCommands,
   ...operatorRaftCommands,
+  raftStatusCommand,
   ...policyCommands,
   ...statusCommands,
   ...tokenCommands,

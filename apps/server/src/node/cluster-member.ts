@@ -17,12 +17,17 @@ import type {
   AutopilotSettings,
   RaftJoinRequest,
   RaftOperations,
+  RaftStatusOperations,
+  RaftStatusReport,
+  StorageTrouble,
 } from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
 import { told } from './cluster-errors.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterSeeker } from './cluster-seeker.ts';
 import { TLS_RECORD } from './cluster-tls.ts';
+import type { Gauge } from './metrics.ts';
+import { raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
 import { VERSION } from './version.ts';
 
 export interface ClusterMemberDeps {
@@ -44,7 +49,7 @@ const LEAVE_MS = 1000;
 const LEAVE_LOOK_MS = 50;
 
 /** A node's part in a raft cluster: founding it, joining it, taking part while unsealed. */
-export class ClusterMember implements RaftOperations, AutopilotOperations {
+export class ClusterMember implements RaftOperations, RaftStatusOperations, AutopilotOperations {
   readonly #deps: ClusterMemberDeps;
   readonly #server: JoinServer;
   readonly #targets: JoinTargets;
@@ -167,6 +172,20 @@ export class ClusterMember implements RaftOperations, AutopilotOperations {
     const { raft } = this.#deps;
     const { nodeId, clusterAddress } = raft.self;
     return { nodeId, clusterAddress, clusterId: raft.clusterId() ?? '' };
+  }
+
+  trouble(): StorageTrouble | undefined {
+    return storageTrouble(this.#deps.raft.health());
+  }
+
+  gauges(): readonly Gauge[] {
+    const { raft } = this.#deps;
+    return raftGauges(raft.status(), raft.health());
+  }
+
+  storageStatus(): RaftStatusReport {
+    const { raft } = this.#deps;
+    return statusReport(raft.self.nodeId, raft.status(), raft.health());
   }
 
   removePeer(serverId: string): Promise<void> {

@@ -1,5 +1,7 @@
 import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
 import type { Echo, PeerInfo } from '@coffer/cluster';
+import type { StorageTrouble } from '@coffer/core-system';
+import type { Gauge } from './metrics.ts';
 
 /** How a node takes part in its cluster, whatever the storage; called in the order of the node's life. */
 export interface ClusterPart {
@@ -26,5 +28,9 @@ export interface ClusterPart {
   removed?(): boolean;
   /** Called once when this node learns that it was removed. */
   onRemoved?(listener: () => void): void;
+  /** What is wrong with the storage, if anything. */
+  trouble?(): StorageTrouble | undefined;
+  /** What the storage measures. */
+  gauges?(): readonly Gauge[];
   indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number };
 }

@@ -9,10 +9,19 @@ import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
 import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
-import type { AutopilotOperations, HaNode, LeaderStatus, NodeOperations } from '@coffer/core-system';
-import type { RaftOperations, SnapshotOperations } from '@coffer/core-system';
+import type {
+  AutopilotOperations,
+  HaNode,
+  LeaderStatus,
+  NodeOperations,
+  RaftOperations,
+  RaftStatusOperations,
+  SnapshotOperations,
+  StorageTrouble,
+} from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
 import type { EngineType, Request } from '@coffer/sdk';
+import { StorageError } from '@coffer/storage';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterPart } from './cluster-part.ts';
 import type { RestorableNode } from '../snapshots/cluster-snapshots.ts';
@@ -31,7 +40,7 @@ export interface NodeParts {
   /** Taking part in a cluster; undefined for stores that need no such thing. */
   readonly cluster?: ClusterPart;
   /** `sys/storage/raft`, where that is the storage. */
-  readonly raft?: RaftOperations & AutopilotOperations;
+  readonly raft?: RaftOperations & RaftStatusOperations & AutopilotOperations;
   /** Snapshots of the state, where the store can be put back to one. */
   readonly snapshots?: (node: RestorableNode) => SnapshotOperations;
   readonly plugins: PluginSource;
@@ -85,6 +94,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #started: Startable[] = [];
   #info: ClusterInfo | undefined;
   #activeEpoch: number | undefined;
+  #knownSeal: SealStatus | undefined;
   #ending = false;
   /** Other services are on their way, for another state. */
   #replacing = 0;
@@ -97,7 +107,15 @@ export class CofferNode implements NodeOperations, NodeStatus {
     const { backend, ha, clock, random, log, cacheBytesMax } = parts;
     this.#parts = parts;
     this.storageType = backend.kind;
-    this.#barrier = new AesGcmBarrier({ backend, ha, clock, random, log: log.named('barrier'), cacheBytesMax });
+    this.#barrier = new AesGcmBarrier({
+      backend,
+      ha,
+      clock,
+      random,
+      log: log.named('barrier'),
+      cacheBytesMax,
+      lost: () => this.#sealLost(),
+    });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
     this.#systemEngine = systemEngine(
       systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.raft, {
@@ -290,7 +308,17 @@ export class CofferNode implements NodeOperations, NodeStatus {
   // ---- NodeOperations
 
   sealStatus(): MaybePromise<SealStatus> {
-    return this.#seal.status();
+    try {
+      return whenReady(this.#seal.status(), (status) => (this.#knownSeal = status));
+    } catch (error) {
+      // A disk that does not answer has changed nothing.
+      if (!(error instanceof StorageError) || !this.#knownSeal) throw error;
+      return { ...this.#knownSeal, sealed: this.#barrier.sealed };
+    }
+  }
+
+  storageTrouble(): StorageTrouble | undefined {
+    return this.#parts.cluster?.trouble?.();
   }
 
   removedFromCluster(): boolean | undefined {
@@ -427,6 +455,16 @@ export class CofferNode implements NodeOperations, NodeStatus {
     }));
   }
 
+  /** The barrier sealed itself: the node follows, unless the whole state was replaced, which says more. */
+  #sealLost(): void {
+    this.#turns
+      .take(async () => {
+        await Promise.resolve();
+        if (this.#replacing === 0 && !this.#mustLeave && this.#services) await this.#sealNow();
+      })
+      .catch((error: unknown) => this.#parts.log.error('sealing failed', { error }));
+  }
+
   #dropAttempts(): void {
     this.#rekey = undefined;
     this.#generateRoot = undefined;
@@ -487,11 +525,12 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   metrics(format: 'prometheus' | 'json'): string {
-    const gauges = nodeGauges({
+    const ofNode = nodeGauges({
       unsealed: this.#services !== undefined,
       active: this.#services !== undefined && this.ha().role === 'active',
       inFlight: this.#parts.inFlight().size,
     });
+    const gauges = [...ofNode, ...(this.#parts.cluster?.gauges?.() ?? [])];
     return format === 'json' ? asMetricsJson(gauges, this.#parts.clock.nowMs()) : asPrometheus(gauges);
   }
 

@@ -17,6 +17,7 @@ import {
   pluginCatalogPaths,
   raftPaths,
   raftSnapshotPaths,
+  raftStatusPaths,
   rawPaths,
   rekeyPaths,
   remountPaths,
@@ -25,8 +26,14 @@ import {
   uiHeaderPaths,
   versionHistoryPaths,
 } from '@coffer/core-system';
-import type { AutopilotOperations, Counters, NodeOperations, RaftOperations } from '@coffer/core-system';
-import type { SnapshotOperations } from '@coffer/core-system';
+import type {
+  AutopilotOperations,
+  Counters,
+  NodeOperations,
+  RaftOperations,
+  RaftStatusOperations,
+  SnapshotOperations,
+} from '@coffer/core-system';
 import type { PluginSource } from '@coffer/core-api';
 import type { Random } from '@coffer/kernel';
 import { wrappingPaths } from '@coffer/core-wrapping';
@@ -51,7 +58,7 @@ export function systemPaths(
   node: NodeOperations,
   services: () => NodeServices,
   systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number },
-  raft: (RaftOperations & AutopilotOperations) | undefined,
+  raft: (RaftOperations & RaftStatusOperations & AutopilotOperations) | undefined,
   parts: SystemParts,
 ): readonly PathDeclaration<unknown>[] {
   const mounts = (): NodeServices['mounts'] => services().mounts;
@@ -68,7 +75,7 @@ export function systemPaths(
     ...mountPaths('secret', mountDeps),
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
-    ...(raft ? [...raftPaths(raft), ...autopilotPaths(raft)] : []),
+    ...(raft ? [...raftPaths(raft), ...raftStatusPaths(raft), ...autopilotPaths(raft)] : []),
     ...(parts.snapshots ? raftSnapshotPaths(parts.snapshots) : []),
     ...keyStatusPaths(() => services().barrier),
     ...introspectionPaths(node),

@@ -1,8 +1,8 @@
-import { statfs } from 'node:fs/promises';
-import { assert, type Clock, type Log } from '@coffer/kernel';
+import { assert, type CancelTimer, type Clock, type Log } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import { damagedDisk, verifyTables } from '../disk/check-files.ts';
 import { LevelDisk } from '../disk/level-disk.ts';
+import { freeRoom, measureDisk, NO_SIZES, type DiskSizes } from './disk-sizes.ts';
 import { replayLocally } from './replay.ts';
 
 /** How long it waits before it opens a failed disk anew, at first and at most, in milliseconds. */
@@ -11,6 +11,10 @@ const RETRY_MS_MAX = 5000;
 /** A disk that was full is used again when so many bytes are free, or so large a part of it. */
 const FREE_BYTES_MIN = 64 << 20;
 const FREE_SHARE = 1 / 20;
+/** How often the disk is measured, in milliseconds. */
+const MEASURE_MS = 5000;
+/** It is said in the log when so many times the room is left at which a full disk would be used again, or less. */
+const SCARCE_FACTOR = 4;
 /** Verifying tables rests so long after each slice (256 KiB), in milliseconds. */
 const VERIFY_REST_MS = 8;
 
@@ -36,6 +40,10 @@ export class DiskKeeper {
   #failure: StorageError | undefined;
   #opened = false;
   #closed = false;
+  #sizes: DiskSizes = NO_SIZES;
+  #measuring: Promise<void> | undefined;
+  #cancelMeasuring: CancelTimer | undefined;
+  #scarce = false;
   #recovering: Promise<void> | undefined;
   #verifying: Promise<void> | undefined;
   readonly #rests = new Set<() => void>();
@@ -64,6 +72,11 @@ export class DiskKeeper {
     return this.#disk;
   }
 
+  /** A few seconds old. */
+  get sizes(): DiskSizes {
+    return this.#sizes;
+  }
+
   /** @throws StorageError `closed`, or `disk` while it is being opened anew */
   get disk(): LevelDisk {
     if (this.#disk !== undefined) return this.#disk;
@@ -76,6 +89,13 @@ export class DiskKeeper {
     assert(!this.#opened, 'a node is opened once');
     this.#opened = true;
     this.#use(await this.#openNow(true));
+    const measure = (): void => {
+      this.#measuring ??= this.#measure().finally(() => {
+        this.#measuring = undefined;
+      });
+    };
+    this.#cancelMeasuring = this.#clock.every(MEASURE_MS, measure);
+    measure();
   }
 
   /** The disk that is open fails, or shows damage. */
@@ -94,7 +114,9 @@ export class DiskKeeper {
   /** @throws StorageError `disk` */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#cancelMeasuring?.();
     this.#wake();
+    await this.#measuring;
     await this.#recovering;
     await this.#verifying;
     const disk = this.#disk;
@@ -170,11 +192,25 @@ export class DiskKeeper {
   /** Whether the disk is not full; where that cannot be told, opening it shows what is wrong. */
   async #hasRoom(): Promise<boolean> {
     try {
-      const { bavail, blocks, bsize } = await statfs(this.#path);
-      return bavail * bsize >= Math.min(FREE_BYTES_MIN, blocks * bsize * FREE_SHARE);
+      const { freeBytes, totalBytes } = await freeRoom(this.#path);
+      return freeBytes >= Math.min(FREE_BYTES_MIN, totalBytes * FREE_SHARE);
     } catch (error) {
       this.#log.debug('the free space cannot be told', { error });
       return true;
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const disk = this.#disk;
+    if (disk === undefined || this.#failure !== undefined) return;
+    try {
+      this.#sizes = await measureDisk(this.#path, disk);
+      const { freeBytes, totalBytes } = await freeRoom(this.#path);
+      const scarce = freeBytes < SCARCE_FACTOR * Math.min(FREE_BYTES_MIN, totalBytes * FREE_SHARE);
+      if (scarce && !this.#scarce) this.#log.warn('the disk is nearly full', { freeBytes, totalBytes });
+      this.#scarce = scarce;
+    } catch (error) {
+      this.#log.debug('the disk cannot be measured', { error });
     }
   }
 

@@ -59,7 +59,14 @@ export class RaftBackend implements RaftNode {
   readonly #reads: ReadRounds;
   readonly #roster: Roster;
   readonly #hints: LeaderHints;
-  readonly #figures: CommitFigures = { groups: 0, entries: 0, msTotal: 0, msMax: 0, snapshotsInstalled: 0 };
+  readonly #figures: CommitFigures = {
+    groups: 0,
+    entries: 0,
+    msTotal: 0,
+    msMax: 0,
+    msLast: 0,
+    snapshotsInstalled: 0,
+  };
   readonly #appliedListeners = new Set<AppliedListener>();
   readonly #role: HaRole;
   readonly #links: ClusterLinks;
@@ -348,6 +355,7 @@ export class RaftBackend implements RaftNode {
   status(): RaftNodeStatus {
     return nodeStatus({
       disk: this.#keeper.found,
+      sizes: this.#keeper.sizes,
       session: this.#session,
       figures: this.#figures,
       writes: this.#writes,

@@ -318,6 +318,7 @@ export class RaftDriver {
     this.#figures.groups++;
     this.#figures.entries += entries.length;
     this.#figures.msTotal += tookMs;
+    this.#figures.msLast = tookMs;
     this.#figures.msMax = Math.max(this.#figures.msMax, tookMs);
   }
 

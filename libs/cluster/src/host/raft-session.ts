@@ -64,6 +64,7 @@ export class RaftSession {
   #alone = false;
   #stuck = false;
   #failed = false;
+  #leaderAtMs: number;
 
   /** Creates the core from what is on disk and lets it run. */
   constructor(host: SessionHost) {
@@ -75,6 +76,7 @@ export class RaftSession {
     this.#self = identity.peer;
     this.#log = log;
     this.#clock = clock;
+    this.#leaderAtMs = clock.monotonicMs();
     const raft = createRaft(
       {
         id: identity.peer,
@@ -119,6 +121,11 @@ export class RaftSession {
   /** Knows a leader and, where that is this node, is active already. */
   get settled(): boolean {
     return this.driver.standing.leader !== 0 && (!this.leads || this.#host.role.activeTerm !== 0);
+  }
+
+  /** For how long it has not known a leader, in milliseconds. */
+  leaderlessMs(): number {
+    return this.driver.standing.leader !== 0 && !this.#failed ? 0 : this.#clock.monotonicMs() - this.#leaderAtMs;
   }
 
   /** Does something with raft and then what raft asks for; see `RaftDriver.act`. */
@@ -290,6 +297,7 @@ export class RaftSession {
   #tick(): void {
     const { writes, reads, conditions } = this.#host;
     this.#watchDisk();
+    if (this.driver.standing.leader !== 0) this.#leaderAtMs = this.#clock.monotonicMs();
     writes.expire(this.#clock.monotonicMs());
     reads.tick();
     this.#host.tick();

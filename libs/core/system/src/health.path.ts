@@ -16,7 +16,7 @@ const codes = {
   drsecondarycode: field.string('Status of a disaster recovery secondary.'),
   performancestandbycode: field.string('Status of a performance standby.'),
   removedcode: field.string('Status of a node that was removed from its cluster.'),
-  haunhealthycode: field.string('Status of a standby that cannot reach the active node.'),
+  haunhealthycode: field.string('Status of a node whose disk fails, or that has not known an active node for seconds.'),
 };
 
 function codeOf(text: string | undefined, otherwise: number): number {
@@ -47,6 +47,7 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
             sealed: codeOf(fields.sealedcode, 503),
             uninitialized: codeOf(fields.uninitcode, 501),
             removed: codeOf(fields.removedcode, 530),
+            unhealthy: codeOf(fields.haunhealthycode, 474),
           };
           return whenReady(node.sealStatus(), (status) => {
             const { isSelf, haEnabled } = node.leader();
@@ -57,9 +58,11 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
                 ? expected.removed
                 : status.sealed || node.ending()
                   ? expected.sealed
-                  : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
-                    ? expected.standby
-                    : expected.active;
+                  : node.storageTrouble()
+                    ? expected.unhealthy
+                    : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
+                      ? expected.standby
+                      : expected.active;
             return { bare: true, status: code, data: healthData(node, status, standby, nowMs) };
           });
         },
@@ -106,6 +109,7 @@ function healthData(
 ): Record<string, unknown> {
   const identity = status.sealed ? undefined : node.clusterIdentity();
   const removed = node.removedFromCluster();
+  const trouble = node.storageTrouble();
   return {
     initialized: status.initialized,
     ...(removed === undefined ? {} : { removed_from_cluster: removed }),
@@ -118,6 +122,7 @@ function healthData(
     version: node.version,
     enterprise: false,
     ...(identity ? { cluster_name: identity.name, cluster_id: identity.id } : {}),
+    ...(trouble ? { storage_status: trouble.status, storage_error: trouble.text } : {}),
     echo_duration_ms: 0,
     clock_skew_ms: 0,
     replication_primary_canary_age_ms: 0,

@@ -16,6 +16,7 @@ export * from './node-operations.ts';
 export * from './openapi.path.ts';
 export * from './openapi.ts';
 export * from './plugin-catalog.path.ts';
+export * from './raft-status.path.ts';
 export * from './raft.path.ts';
 export * from './raft-snapshot.path.ts';
 export * from './raw.path.ts';

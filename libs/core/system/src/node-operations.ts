@@ -16,6 +16,13 @@ export interface LeaderStatus {
   readonly appliedIndex?: number;
 }
 
+/** What is wrong with a node's storage; for everybody, so without paths and addresses. */
+export interface StorageTrouble {
+  /** In one word: `stuck`, `full`, `failed`, `damaged` or `no-leader`. */
+  readonly status: string;
+  readonly text: string;
+}
+
 export interface HaNode {
   readonly hostname: string;
   readonly address: NodeAddress;
@@ -34,6 +41,8 @@ export interface NodeOperations {
   sealStatus(): MaybePromise<SealStatus>;
   /** Whether the cluster has removed this node; undefined where the store knows no such thing. */
   removedFromCluster(): boolean | undefined;
+  /** What keeps this node from serving, sealed or not; undefined while all is well. */
+  storageTrouble(): StorageTrouble | undefined;
   /** Where the node is known to be. */
   clusterIdentity(): { readonly id: string; readonly name: string } | undefined;
   initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }>;
