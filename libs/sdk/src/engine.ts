@@ -105,7 +105,10 @@ export interface EngineType<E = unknown> {
     relativePath: string,
     view: ReadableView,
   ): MaybePromise<string | undefined>;
-  /** Auth methods: the role that a login with these fields would use (quotas by role). */
+  /**
+   * Auth methods with roles: the role that a login with these fields would use, without doing it; undefined where there is
+   * none. For limits that are set for a role: asked before anybody is known, so about anything.
+   */
   loginRole?(
     engine: E,
     data: Readonly<Record<string, unknown>>,

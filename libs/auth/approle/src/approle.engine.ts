@@ -44,8 +44,14 @@ export class AppRoleMethod implements EngineType<AppRole> {
     return (await engine.roleById(view, data.role_id.trim()))?.roleId;
   }
 
-  async loginRole(engine: AppRole, data: Readonly<Record<string, unknown>>): Promise<string | undefined> {
+  /** @returns the role of an id; undefined for ids of none */
+  async loginRole(
+    engine: AppRole,
+    data: Readonly<Record<string, unknown>>,
+    _path: string,
+    view: ReadableView,
+  ): Promise<string | undefined> {
     if (typeof data.role_id !== 'string') return undefined;
-    return (await engine.roleById(engine.mount.view, data.role_id.trim()))?.name;
+    return (await engine.roleById(view, data.role_id.trim()))?.name;
   }
 }

@@ -27,6 +27,18 @@ describe('approle', () => {
     expect((await login(engine, id))?.login).toMatchObject({ policies: ['app'], metadata: { role_name: 'app' } });
   });
 
+  it('tells alias and role that a login would have, without doing it', async () => {
+    const engine = await withRole();
+    const { view } = engine.mount;
+    const told = (roleId: unknown) =>
+      engine.withType(async (type, own) => [
+        await type.loginAlias?.(own, { role_id: roleId }, 'login', view),
+        await type.loginRole?.(own, { role_id: roleId }, 'login', view),
+      ]);
+    expect(await told(' role-app ')).toEqual(['role-app', 'app']);
+    for (const unknown of ['role-none', '', undefined, 7]) expect(await told(unknown)).toEqual([undefined, undefined]);
+  });
+
   it('refuses an unknown role id, a wrong secret id, and one of another role, alike', async () => {
     const engine = await withRole();
     await engine.update('role/other', { token_policies: 'other' });

@@ -29,8 +29,4 @@ export class UserpassMethod implements EngineType<null> {
   loginAlias(_: null, data: Readonly<Record<string, unknown>>): string | undefined {
     return typeof data.username === 'string' && data.username !== '' ? userKey(data.username) : undefined;
   }
-
-  loginRole(_: null, data: Readonly<Record<string, unknown>>): string | undefined {
-    return typeof data.username === 'string' ? userKey(data.username) : undefined;
-  }
 }
