@@ -18,33 +18,68 @@ const state: Command = {
     const answer = await doing('Error checking autopilot state', client.send({ method: 'GET', path: `${PATH}/state` }));
     const data = answer?.data;
     if (!data) return 0;
-    if (print.value(data)) return 0;
+    if (print.value(stateValue(data))) return 0;
     print.line(stateText(data));
     return 0;
   },
 };
 
+type Data = Readonly<Record<string, unknown>>;
+
+/** Vault prints its Go client's value, which has the names of Go. */
+function stateValue(data: Data): Data {
+  const servers = Object.entries((data.servers ?? {}) as Readonly<Record<string, Data>>);
+  return {
+    Healthy: data.healthy,
+    FailureTolerance: data.failure_tolerance,
+    Servers: Object.fromEntries(servers.map(([id, server]) => [id, serverValue(server)])),
+    Leader: data.leader,
+    Voters: data.voters,
+    NonVoters: data.non_voters ?? null,
+    Upgrade: data.upgrade_info ?? null,
+    OptimisticFailureTolerance: data.optimistic_failure_tolerance ?? 0,
+  };
+}
+
+function serverValue(server: Data): Data {
+  return {
+    ID: server.id,
+    Name: server.name,
+    Address: server.address,
+    NodeStatus: server.node_status,
+    LastContact: server.last_contact,
+    LastTerm: server.last_term,
+    LastIndex: server.last_index,
+    Healthy: server.healthy,
+    StableSince: server.stable_since,
+    Status: server.status,
+    Version: server.version,
+    UpgradeVersion: server.upgrade_version ?? '',
+    NodeType: server.node_type ?? '',
+  };
+}
+
 /** As Vault lays it out: what is true of the cluster, then each server below its name. */
-function stateText(data: Readonly<Record<string, unknown>>): string {
-  const row = (indent: string, name: string, value: unknown): string =>
-    `${indent}${`${name}:`.padEnd(32 - indent.length)}${Array.isArray(value) ? value.join(', ') : goValue(value ?? '')}`;
-  const servers = new Map(
-    Object.entries((data.servers ?? {}) as Readonly<Record<string, Readonly<Record<string, unknown>>>>),
-  );
+function stateText(data: Data): string {
+  const row = (indent: string, width: number, name: string, value: unknown): string =>
+    `${indent}${`${name}:`.padEnd(width)}${goValue(value ?? '')}`;
+  const servers = new Map(Object.entries((data.servers ?? {}) as Readonly<Record<string, Data>>));
+  const nonVoters = (data.non_voters ?? []) as readonly string[];
   const lines = [
-    row('', 'Healthy', data.healthy),
-    row('', 'Failure Tolerance', data.failure_tolerance),
-    row('', 'Leader', data.leader),
+    row('', 33, 'Healthy', data.healthy),
+    row('', 33, 'Failure Tolerance', data.failure_tolerance),
+    row('', 33, 'Leader', data.leader),
     'Voters:',
     ...((data.voters ?? []) as readonly string[]).map((voter) => `   ${voter}`),
+    ...(nonVoters.length === 0 ? [] : ['Non Voters:', ...nonVoters.map((nonVoter) => `   ${nonVoter}`)]),
   ];
   if (servers.size > 0) lines.push('Servers:');
   for (const [id, server] of [...servers].sort(([a], [b]) => (a < b ? -1 : 1))) {
     lines.push(`   ${id}`);
     for (const [title, field] of SERVER_ROWS)
-      if (server[field] !== undefined) lines.push(row('      ', title, server[field]));
+      if (server[field] !== undefined && server[field] !== '') lines.push(row('      ', 19, title, server[field]));
   }
-  return lines.join('\n');
+  return `${lines.join('\n')}\n`;
 }
 
 const SERVER_ROWS: readonly (readonly [string, string])[] = [
@@ -57,6 +92,7 @@ const SERVER_ROWS: readonly (readonly [string, string])[] = [
   ['Last Term', 'last_term'],
   ['Last Index', 'last_index'],
   ['Version', 'version'],
+  ['Upgrade Version', 'upgrade_version'],
   ['Node Type', 'node_type'],
 ];
 

@@ -1,6 +1,6 @@
 import { Secret } from '@coffer/kernel';
 import type { Clock, Random } from '@coffer/kernel';
-import { certificatesOf, createClusterTls, fingerprintOf } from '@coffer/cluster';
+import { bundleOf, certificatesOf, createClusterTls, fingerprintOf } from '@coffer/cluster';
 import type { ClusterTls, Echo } from '@coffer/cluster';
 
 /** Where the cluster's own authority is kept, in the barrier. */
@@ -75,13 +75,18 @@ export async function nextTlsRecord(
   if (second === undefined) {
     if (ageMs < lifeMs) return undefined;
     const next = await newTlsRecord(clock, random);
-    return { caCertificate: first + next.caCertificate, caKey: record.caKey, nextKey: next.caKey, changedMs: nowMs };
+    return {
+      caCertificate: bundleOf(first, next.caCertificate),
+      caKey: record.caKey,
+      nextKey: next.caKey,
+      changedMs: nowMs,
+    };
   }
   if (ageMs < STEP_MS) return undefined;
   if (record.nextKey !== undefined) {
     const successor = fingerprintOf(second);
     if (!all(({ trusts }) => trusts.includes(successor))) return undefined;
-    return { caCertificate: second + first, caKey: record.nextKey, changedMs: nowMs };
+    return { caCertificate: bundleOf(second, first), caKey: record.nextKey, changedMs: nowMs };
   }
   const signer = fingerprintOf(first);
   if (!all(({ signedBy }) => signedBy === signer)) return undefined;

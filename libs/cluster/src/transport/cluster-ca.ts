@@ -97,7 +97,12 @@ export async function issueNodeCertificate(
 
 /** The certificates of a bundle in PEM, one by one. */
 export function certificatesOf(bundle: string): readonly string[] {
-  return bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\n?/g) ?? [];
+  return bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+}
+
+/** Certificates in PEM as one text. */
+export function bundleOf(...certificates: readonly string[]): string {
+  return certificates.map((certificate) => `${certificate.trimEnd()}\n`).join('');
 }
 
 /** SHA-256 of a certificate (PEM), in hexadecimal. */

@@ -1,4 +1,11 @@
-export { certificatesOf, createClusterTls, fingerprintOf, issueNodeCertificate, LEAF_LIFE_MS } from './cluster-ca.ts';
+export {
+  bundleOf,
+  certificatesOf,
+  createClusterTls,
+  fingerprintOf,
+  issueNodeCertificate,
+  LEAF_LIFE_MS,
+} from './cluster-ca.ts';
 export type { NodeCertificate } from './cluster-ca.ts';
 export { CLUSTER_DOMAIN, isNodeId } from './node-name.ts';
 export { ForwardPort } from './forward-port.ts';

@@ -100,7 +100,7 @@ export class RaftLink {
         this.#events.onReached(clusterAddress);
         this.#onReady(connection);
       },
-      onFailed: (error) => this.#onFailed(error),
+      onFailed: (error) => this.#onFailed(error, clusterAddress),
     });
   }
 
@@ -137,12 +137,12 @@ export class RaftLink {
     if (!this.#closed) this.#dial();
   }
 
-  #onFailed(error: DialError): void {
+  #onFailed(error: DialError, address: string): void {
     this.#cancelDial = undefined;
     this.#waiting = [];
     if (this.#complaint !== error.message) {
       this.#complaint = error.message;
-      const fields = { nodeId: this.target.nodeId, reason: error.message };
+      const fields = { nodeId: this.target.nodeId, address, reason: error.message };
       if (error.failure === 'identity') this.#log.warn('a peer is not who it should be, or refuses this node', fields);
       else this.#log.info('cannot reach a peer', fields);
     }
