@@ -6,10 +6,9 @@ import { recordingLog, until } from '../transport/test-transport.fixture.ts';
 import { AddressFinder, WHEREABOUTS_PATH } from './address-finder.ts';
 import { JoinTargets } from './join-targets.ts';
 
-/** Patience ends sooner; timers run ever so fast. */
+/** Timers run ever so fast. */
 const hasty: Clock = {
   ...systemClock,
-  monotonicMs: () => systemClock.monotonicMs() * 100,
   every: (periodMs, run) => systemClock.every(periodMs / 100, run),
 };
 
@@ -31,11 +30,11 @@ async function node(answer: unknown, status = 200): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function finder(urls: readonly string[], health: { running: boolean; leaderKnown: boolean }) {
+function finder(urls: readonly string[], health: { running: boolean; leaderlessMs: number }) {
   const { log, lines } = recordingLog();
   const hints: string[] = [];
   const raft = {
-    health: () => ({ disk: 'ok', diskWriteMs: 0, removed: false, ...health }) as const,
+    health: () => ({ disk: 'ok', diskWriteMs: 0, removed: false, leaderKnown: false, ...health }) as const,
     hint: (nodeId: string, address: string) => void hints.push(`${nodeId} ${address}`),
     clusterId: () => 'ours',
   };
@@ -60,7 +59,7 @@ describe('a node without a leader', () => {
       // It was sealed before it ever knew its cluster.
       await node({ node_id: 'c', cluster_addr: 'https://c:1', cluster_id: '' }),
     ];
-    const { finder: asking, hints } = finder(urls, { running: true, leaderKnown: false });
+    const { finder: asking, hints } = finder(urls, { running: true, leaderlessMs: 2000 });
     await until(() => hints.includes('b https://b:1') && hints.includes('c https://c:1'));
     asking.stop();
     expect(new Set(hints)).toEqual(new Set(['b https://b:1', 'c https://c:1']));
@@ -69,7 +68,7 @@ describe('a node without a leader', () => {
   it('passes over a node of another cluster, and says so once', async () => {
     const other = await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'theirs' });
     const ours = await node({ node_id: 'c', cluster_addr: 'https://c:1', cluster_id: 'ours' });
-    const { finder: asking, hints, lines } = finder([other, ours], { running: true, leaderKnown: false });
+    const { finder: asking, hints, lines } = finder([other, ours], { running: true, leaderlessMs: 2000 });
     await until(() => hints.length > 2);
     asking.stop();
     expect(new Set(hints)).toEqual(new Set(['c https://c:1']));
@@ -78,8 +77,8 @@ describe('a node without a leader', () => {
 });
 
 it.each([
-  ['knows a leader', { running: true, leaderKnown: true }],
-  ['is sealed', { running: false, leaderKnown: false }],
+  ['knew a leader just now', { running: true, leaderlessMs: 1999 }],
+  ['is sealed', { running: false, leaderlessMs: 9999 }],
 ])('a node that %s asks nobody', async (_, health) => {
   const { finder: asking, hints } = finder([await node({ node_id: 'b', cluster_addr: 'https://b:1' })], health);
   await new Promise((resolve) => setTimeout(resolve, 150));

@@ -24,7 +24,6 @@ export class AddressFinder {
   readonly #clock: Clock;
   readonly #log: Log;
   #cancel: CancelTimer | undefined;
-  #lostAtMs: number | undefined;
   #asking = false;
   #toldOfOther = false;
 
@@ -50,13 +49,8 @@ export class AddressFinder {
   }
 
   #look(): void {
-    const { running, leaderKnown } = this.#raft.health();
-    if (!running || leaderKnown) {
-      this.#lostAtMs = undefined;
-      return;
-    }
-    this.#lostAtMs ??= this.#clock.monotonicMs();
-    if (this.#asking || this.#clock.monotonicMs() - this.#lostAtMs < PATIENCE_MS) return;
+    const { running, leaderlessMs } = this.#raft.health();
+    if (!running || leaderlessMs < PATIENCE_MS || this.#asking) return;
     this.#asking = true;
     this.#askAll()
       .catch((error: unknown) => this.#log.warn('looking for the members failed', { error }))
