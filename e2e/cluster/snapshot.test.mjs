@@ -1,10 +1,15 @@
 /** Backups of a cluster that serves, and back to them. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { Cluster, call } from '../cluster.mjs';
-import { eventually, pause } from '../program.mjs';
+import { Cluster, call, cleanEnvironment } from '../cluster.mjs';
+import { coffer, eventually, pause } from '../program.mjs';
 
 async function save(cluster, node) {
   const response = await fetch(`${node.url}/v1/sys/storage/raft/snapshot`, {
@@ -257,4 +262,75 @@ describe('a snapshot of another cluster', () => {
       }
     });
   }
+});
+
+describe('the command line', () => {
+  let cluster;
+  let folder;
+  const run = (args, env = {}) =>
+    new Promise((resolve) => {
+      const settings = { ...cleanEnvironment(), VAULT_ADDR: cluster.nodes[0].url, VAULT_TOKEN: cluster.token, ...env };
+      execFile(coffer, args, { env: settings }, (error, stdout, stderr) =>
+        resolve({ code: error ? error.code : 0, stdout, stderr }),
+      );
+    });
+  before(async () => {
+    cluster = await Cluster.start({ nodes: 1 });
+    folder = mkdtempSync(join(tmpdir(), 'coffer-snapshot-'));
+    await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
+    await cluster.request(cluster.nodes[0], 'PUT', 'kv/a', { body: { value: 'saved' } });
+  });
+  after(async () => {
+    await cluster?.stop();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('saves, inspects and restores', async () => {
+    const file = join(folder, 'raft.snap');
+    const saved = await run(['operator', 'raft', 'snapshot', 'save', file]);
+    assert.deepEqual(saved, { code: 0, stdout: '', stderr: '' });
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const inspected = await run(['operator', 'raft', 'snapshot', 'inspect', '-format=json', file]);
+    const { Meta: meta, StatsKV: shares, TotalCountKV: count } = JSON.parse(inspected.stdout);
+    assert.equal(meta.Version, 1);
+    assert.ok(meta.Index > 0 && meta.Size > 1000);
+    assert.ok(shares.some(({ Name }) => Name === 'core/keyring'));
+    assert.equal(
+      shares.reduce((sum, { Count }) => sum + Count, 0),
+      count,
+    );
+    await cluster.request(cluster.nodes[0], 'PUT', 'kv/a', { body: { value: 'later' } });
+    const restored = await run(['operator', 'raft', 'snapshot', 'restore', file]);
+    assert.deepEqual(restored, { code: 0, stdout: '', stderr: '' });
+    assert.equal((await cluster.request(cluster.nodes[0], 'GET', 'kv/a')).body.data.value, 'saved');
+  });
+
+  it('keeps the former file where what it got is not the whole of a snapshot', async () => {
+    const file = join(folder, 'kept.snap');
+    writeFileSync(file, 'the former one');
+    const whole = await save(cluster, cluster.nodes[0]);
+    const answers = [
+      (response) => response.end(whole.subarray(0, whole.length - 30)),
+      (response) => {
+        response.write(whole.subarray(0, 2000));
+        setTimeout(() => response.destroy(), 100);
+      },
+    ];
+    for (const answer of answers) {
+      const server = createServer((_, response) => answer(response));
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const address = `http://127.0.0.1:${server.address().port}`;
+      const { code, stderr } = await run(['operator', 'raft', 'snapshot', 'save', file], {
+        VAULT_ADDR: address,
+        VAULT_MAX_RETRIES: '0',
+      });
+      server.close();
+      assert.equal(code, 2);
+      assert.match(stderr, /Error taking the snapshot: /);
+      assert.equal(readFileSync(file, 'utf8'), 'the former one');
+    }
+    assert.deepEqual(readdirSync(folder).sort(), ['kept.snap', 'raft.snap']);
+    const { code, stderr } = await run(['operator', 'raft', 'snapshot', 'inspect', file]);
+    assert.deepEqual([code, stderr.trim()], [2, 'Error inspecting the snapshot: this is no complete gzip file']);
+  });
 });

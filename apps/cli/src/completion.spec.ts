@@ -7,7 +7,7 @@ describe('completion', () => {
     expect(words('coffer k')).toEqual(['kv']);
     expect(words('coffer kv m')).toEqual(['metadata']);
     expect(words('coffer kv metadata ')).toEqual(['delete', 'get', 'patch', 'put']);
-    expect(words('coffer operator raft snapshot ')).toEqual(['restore', 'save']);
+    expect(words('coffer operator raft snapshot ')).toEqual(['inspect', 'restore', 'save']);
     expect(words('coffer kv get -fo')).toEqual(['-format']);
     expect(words('coffer kv get -field=x -mo')).toEqual(['-mount']);
   });

@@ -1,5 +1,6 @@
 export * from './autopilot/autopilot-config.ts';
 export * from './cluster.ts';
+export { decodeSnapshot } from './disk/snapshot.codec.ts';
 export type { Echo, EchoFacts } from './host/echoes.ts';
 export * from './join/index.ts';
 export * from './membership.ts';
