@@ -1,6 +1,6 @@
 import type { AesGcmBarrier } from '@coffer/barrier';
 import type { Log } from '@coffer/kernel';
-import type { RaftNode } from '@coffer/cluster';
+import type { Backend } from '@coffer/storage';
 
 /** What a record of the barrier is read for, on every node that is unsealed. */
 export interface RecordReader {
@@ -11,7 +11,7 @@ export interface RecordReader {
 
 /** Reads a record now, and again whenever it is changed here or on another node. @returns what ends it */
 export async function watchRecord(
-  parts: { readonly raft: RaftNode; readonly barrier: AesGcmBarrier; readonly log: Log },
+  parts: { readonly raft: Pick<Backend, 'subscribe'>; readonly barrier: AesGcmBarrier; readonly log: Log },
   reader: RecordReader,
 ): Promise<() => void> {
   const { raft, barrier, log } = parts;

@@ -74,6 +74,11 @@ export class ForwardPort {
     this.#open = { identity, means, listener, links: new Map() };
   }
 
+  /** Other authorities, and a new certificate of the first, while open; connections go on. */
+  async renew(tls: ClusterTls): Promise<void> {
+    await this.#open?.identity.renew(tls);
+  }
+
   async close(): Promise<void> {
     const open = this.#open;
     if (open === undefined) return;
