@@ -8,6 +8,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	vault "github.com/hashicorp/vault/api"
 )
@@ -50,6 +51,26 @@ func TestStatus(t *testing.T) {
 	status := must(client.Sys().SealStatus())(t)
 	if status.T != 1 || status.N != 1 || status.StorageType != "raft" {
 		t.Fatalf("seal status: %+v", status)
+	}
+}
+
+func TestAutopilot(t *testing.T) {
+	sys := newClient(t).Sys()
+	config := must(sys.RaftAutopilotConfiguration())(t)
+	if config.ServerStabilizationTime != 10*time.Second || config.DeadServerLastContactThreshold != 24*time.Hour {
+		t.Fatalf("configuration: %+v", config)
+	}
+	config.MaxTrailingLogs = 2000
+	if err := sys.PutRaftAutopilotConfiguration(config); err != nil {
+		t.Fatal(err)
+	}
+	config = must(sys.RaftAutopilotConfiguration())(t)
+	if config.MaxTrailingLogs != 2000 || config.CleanupDeadServers {
+		t.Fatalf("configuration: %+v", config)
+	}
+	state := must(sys.RaftAutopilotState())(t)
+	if len(state.Servers) != 3 || state.Servers[state.Leader] == nil || state.Servers[state.Leader].Status != "leader" {
+		t.Fatalf("state: %+v", state)
 	}
 }
 

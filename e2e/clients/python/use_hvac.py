@@ -31,6 +31,18 @@ class UseHvac(unittest.TestCase):
     def test_unsealing_an_unsealed_node(self):
         self.assertFalse(self.client.sys.submit_unseal_key(os.environ["UNSEAL_KEY"])["sealed"])
 
+    def test_raft(self):
+        servers = self.client.sys.read_raft_config()["data"]["config"]["servers"]
+        self.assertEqual(sorted(server["node_id"] for server in servers), ["node-1", "node-2", "node-3"])
+        self.client.sys.remove_raft_node("nobody")
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.client.sys.join_raft_cluster("http://127.0.0.1:1")
+        state = self.client.read("sys/storage/raft/autopilot/state")["data"]
+        self.assertEqual(len(state["servers"]), 3)
+        self.client.write("sys/storage/raft/autopilot/configuration", last_contact_threshold="11s")
+        settings = self.client.read("sys/storage/raft/autopilot/configuration")["data"]
+        self.assertEqual(settings["last_contact_threshold"], "11s")
+
     def test_kv1(self):
         self.client.sys.enable_secrets_engine("kv", path=self.name, options={"version": "1"})
         kv = self.client.secrets.kv.v1
