@@ -21,5 +21,14 @@ export default {
   },
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/'],
   coverageDirectory: 'coverage',
+  // Production code, whether a spec loads it or not.
+  collectCoverageFrom: [
+    '{libs,apps}/**/src/**/*.ts',
+    '!**/dist/**',
+    '!**/*.{spec,fixture}.ts',
+    '!**/index.ts',
+    '!libs/testing/**',
+  ],
+  coverageReporters: ['text-summary', 'json-summary', 'html'],
   maxWorkers: 2,
 };
