@@ -57,6 +57,8 @@ export interface LiveMount {
   readonly storagePrefix: string;
   /** Why it does not serve, when it could not be made. */
   readonly unavailable?: string;
+  /** Its engine is starting on the active node: requests wait until then. Never rejects. */
+  readonly starting?: Promise<void>;
 }
 
 /** What a path leads to. */

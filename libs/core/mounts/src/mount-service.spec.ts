@@ -200,6 +200,33 @@ describe('MountService', () => {
     expect(log.slice(-4)).toEqual(['rollback app/ user {"name":"u1"}', 'revoke app/', 'cleanUp', 'stop kv']);
   });
 
+  it('starts mounts each by itself when it becomes active, and says which still do', async () => {
+    const { mounts, node } = await active();
+    await mounts.enable(kv('app'));
+    await mounts.enable(kv('other'));
+    const successor = node(true);
+    let release: () => void = () => undefined;
+    successor.held.start = new Promise((resolve) => (release = resolve));
+    successor.failing.add('start other/');
+    await successor.mounts.start();
+    expect(successor.at('app/x')?.starting).toBeUndefined();
+    await successor.mounts.activate();
+    expect(successor.log).toEqual(expect.arrayContaining(['start app/', 'start other/']));
+    const { starting } = successor.at('app/x') ?? {};
+    expect(starting).toBeInstanceOf(Promise);
+    // What changes the mount meanwhile changes nothing of this.
+    const entry = successor.at('app/x')?.entry;
+    if (entry) await successor.mounts.tune(entry, {}, { description: 'tuned' });
+    expect(successor.at('app/x')).toMatchObject({ starting, entry: { description: 'tuned' } });
+    release();
+    await settled();
+    for (const path of ['app/x', 'other/x']) {
+      expect(successor.at(path)?.starting).toBeUndefined();
+      expect(successor.at(path)?.unavailable).toBeUndefined();
+    }
+    expect(successor.at('app/x')?.entry.description).toBe('tuned');
+  });
+
   it('remembers that options were null until there are some', async () => {
     const { mounts } = await active();
     const none = await mounts.enable(kv('none', { options: null }));

@@ -50,11 +50,11 @@ export class MountService implements Mounts, Startable {
     await this.#loadAll();
   }
 
-  /** On becoming active: the mounts that are there by themselves, then the slow starts of the others. */
+  /** On becoming active: the mounts that are there by themselves; the others start meanwhile, each by itself. */
   async activate(): Promise<void> {
     await this.#createBuiltIn();
     this.#rollback.start();
-    for (const live of this.#running.all()) await this.#running.startEngine(live);
+    for (const live of this.#running.all()) void this.#running.startEngine(live);
     // Not waited for: a change that this node is still in the middle of may wait for an engine.
     this.#turns
       .take(() => this.#settleInterruptedMoves())

@@ -48,7 +48,7 @@ export function world() {
   const node = (isActive: boolean) => {
     const log: string[] = [];
     const failing = new Set<string>();
-    const held: { revoke?: Promise<void> } = {};
+    const held: { revoke?: Promise<void>; start?: Promise<void> } = {};
     const type: EngineType<Engine> = {
       help: { synopsis: 'x', description: 'x' },
       paths: [],
@@ -56,6 +56,11 @@ export function world() {
         if (failing.has(context.path())) throw new Error('broken data');
         log.push(`create ${context.path()}`);
         return { context, invalidated: [] };
+      },
+      start: async (engine) => {
+        log.push(`start ${engine.context.path()}`);
+        await held.start;
+        if (failing.has(`start ${engine.context.path()}`)) throw new Error('data of an older release');
       },
       stop: (engine) => void log.push(`stop ${engine.context.accessor.slice(0, 2)}`),
       cleanUp: () => {

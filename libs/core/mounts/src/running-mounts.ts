@@ -83,9 +83,7 @@ export class RunningMounts {
     }
     // What could not be made stays so.
     const live: LiveMount = { ...before.live, entry, prefix: prefixOf(entry) };
-    this.#deps.router.remove(before.live);
-    this.#deps.router.add(live);
-    this.#running.set(entry.uuid, { ...before, live });
+    this.#replace(before, live);
     return live;
   }
 
@@ -123,14 +121,38 @@ export class RunningMounts {
     return type?.forOptions?.(entry.options) ?? type;
   }
 
-  /** The slow start, on the active node. A mount that fails in it goes on with what it has. */
-  async startEngine(live: LiveMount): Promise<void> {
-    if (!live.type.start || live.unavailable !== undefined) return;
+  /**
+   * The slow start, on the active node; one after the other for a mount. Requests of this mount wait meanwhile, those of
+   * others do not. A mount that fails in it goes on with what it has. Never rejects.
+   */
+  startEngine(live: LiveMount): Promise<void> {
+    const { uuid } = live.entry;
+    if (!live.type.start || live.unavailable !== undefined) return Promise.resolve();
+    const starting = this.#start(live, this.#running.get(uuid)?.live.starting).then(() => {
+      const running = this.#running.get(uuid);
+      if (running?.live.starting !== starting) return;
+      const { starting: _, ...started } = running.live;
+      void _;
+      this.#replace(running, started);
+    });
+    const running = this.#running.get(uuid);
+    if (running) this.#replace(running, { ...running.live, starting });
+    return starting;
+  }
+
+  async #start(live: LiveMount, before: Promise<void> | undefined): Promise<void> {
+    await before;
     try {
-      await live.type.start(live.engine);
+      await live.type.start?.(live.engine);
     } catch (error) {
       this.#deps.log.error('a mount failed to start', { path: live.prefix, error });
     }
+  }
+
+  #replace(running: Running, live: LiveMount): void {
+    this.#deps.router.remove(running.live);
+    this.#deps.router.add(live);
+    this.#running.set(live.entry.uuid, { ...running, live });
   }
 
   /** The instance stops; its entry is kept. */

@@ -184,6 +184,23 @@ describe('Pipeline', () => {
     expect(JSON.parse(text)).toMatchObject({ data: null, wrap_info: { token: 'wrap-token', ttl: 60 } });
   });
 
+  it('waits for a mount that is starting, as long as the request may', async () => {
+    const { ask, order, router } = world();
+    let started: () => void = () => undefined;
+    const starting = new Promise<void>((resolve) => (started = resolve));
+    const mount = router.mount(ROOT_NAMESPACE, 'kv/');
+    if (mount) router.add({ ...mount, starting });
+    const end = new AbortController();
+    const [late, given] = [ask(), ask({ signal: end.signal })];
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).not.toContain('handler');
+    end.abort();
+    expect((await given).status).toBe(504);
+    started();
+    expect((await late).status).toBe(200);
+    expect(order.filter((step) => step === 'handler')).toHaveLength(1);
+  });
+
   it('leases what a handler grants', async () => {
     const { ask, order, state } = world();
     state.handler = () => ({ data: { value: 'v' }, secret: {} as NonNullable<Response['secret']> });

@@ -62,9 +62,29 @@ function callerOf(token: TokenEntry, mount: LiveMount): Caller {
 
 /**
  * Runs the handler and all that its answer creates in one transaction: use count, login token, lease, wrapping. A crash
- * leaves all or nothing; a conflict runs it again.
+ * leaves all or nothing; a conflict runs it again. A mount that is starting is waited for.
+ *
+ * @throws RequestError as the handler, and `gateway-timeout` where the start takes longer than the request may
  */
 export function serve(run: Run, services: CoreServices): MaybePromise<Answered> {
+  const starting = run.route?.mount.starting;
+  if (starting) return untilStarted(starting, run.request.signal).then(() => serveNow(run, services));
+  return serveNow(run, services);
+}
+
+function untilStarted(starting: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new RequestError('gateway-timeout'));
+    if (signal.aborted) return giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    void starting.then(() => {
+      signal.removeEventListener('abort', giveUp);
+      resolve();
+    });
+  });
+}
+
+function serveNow(run: Run, services: CoreServices): MaybePromise<Answered> {
   let lastUse: TokenEntry | undefined;
   const answered = services.transactor.run((transaction): MaybePromise<Answered> => {
     lastUse = undefined;
