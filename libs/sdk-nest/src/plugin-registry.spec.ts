@@ -1,4 +1,4 @@
-import { definePath, field } from '@coffer/sdk';
+import { defineIntent, definePath, defineSecretType, field } from '@coffer/sdk';
 import type { AuditDeviceType, EngineType, PluginInfo } from '@coffer/sdk';
 import { PluginRegistry } from './plugin-registry.ts';
 
@@ -59,5 +59,10 @@ describe('PluginRegistry', () => {
       });
     const doubled = engine({ paths: [path('one'), path('two')] });
     expect(() => registry().register(info('secret', 'a'), doubled)).toThrow();
+    const secret = defineSecretType('user', { revoke: () => undefined });
+    const intent = defineIntent('user', { undo: () => undefined });
+    for (const more of [{ secretTypes: [secret, secret] }, { intentTypes: [intent, intent] }])
+      expect(() => registry().register(info('secret', 'a'), engine(more))).toThrow('names each secret type');
+    registry().register(info('secret', 'a'), engine({ secretTypes: [secret], intentTypes: [intent] }));
   });
 });

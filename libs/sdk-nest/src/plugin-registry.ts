@@ -50,7 +50,7 @@ export class PluginRegistry {
       if (info.kind === 'audit') this.#auditDevices.set(name, plugin as AuditDeviceType);
       else this.#engines.set(key, { info, type: plugin as EngineType });
     }
-    if (info.kind !== 'audit') new PathTable((plugin as EngineType).paths);
+    if (info.kind !== 'audit') checkEngine(label, plugin as EngineType);
     this.#infos.push(info);
   }
 
@@ -65,4 +65,11 @@ export class PluginRegistry {
   list(kind: PluginInfo['kind']): readonly PluginInfo[] {
     return this.#infos.filter((info) => info.kind === kind);
   }
+}
+
+/** @throws AssertionFailure for two paths of one shape, or two secret types or intents of one name */
+function checkEngine(label: string, { paths, secretTypes = [], intentTypes = [] }: EngineType): void {
+  new PathTable(paths);
+  for (const names of [secretTypes.map(({ type }) => type), intentTypes.map(({ kind }) => kind)])
+    assert(new Set(names).size === names.length, `${label} names each secret type and intent once`);
 }
