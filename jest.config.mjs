@@ -20,6 +20,8 @@ export default {
     ],
   },
   modulePathIgnorePatterns: ['<rootDir>/.*/dist/'],
+  // A test that hangs ends; one on a busy machine does not.
+  testTimeout: 60_000,
   coverageDirectory: 'coverage',
   // Production code, whether a spec loads it or not.
   collectCoverageFrom: [
