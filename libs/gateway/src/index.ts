@@ -1,3 +1,4 @@
+export * from './body-budget.ts';
 export * from './client-address.ts';
 export * from './json-body.ts';
 export * from './listener.ts';

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '@coffer/kernel';
 import { RequestError } from '@coffer/sdk';
+import type { BodyShare } from './body-budget.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -13,11 +14,16 @@ export interface BodyLimits {
 
 /**
  * Collects a body. A length that is announced too large is refused before a byte is read, one that grows too large as
- * soon as it does, and one that trickles in when its time is over.
+ * soon as it does, one that trickles in when its time is over, and one for which there is no room when that is found.
  *
- * @throws RequestError `too-large`, `request-timeout`, or `bad-request` when the client goes away
+ * @throws RequestError `too-large`, `request-timeout`, `standby`, or `bad-request` when the client goes away
  */
-export function readBody(message: IncomingMessage, limits: BodyLimits, clock: Clock): Promise<Uint8Array> {
+export function readBody(
+  message: IncomingMessage,
+  limits: BodyLimits,
+  clock: Clock,
+  share: BodyShare,
+): Promise<Uint8Array> {
   const { bodyBytesMax, bodyTimeoutMs } = limits;
   const announced = Number(message.headers['content-length'] ?? 0);
   if (announced > bodyBytesMax) return Promise.reject(tooLarge(bodyBytesMax));
@@ -35,6 +41,7 @@ export function readBody(message: IncomingMessage, limits: BodyLimits, clock: Cl
     message.on('data', (chunk: Uint8Array) => {
       size += chunk.length;
       if (size > bodyBytesMax) refuse(tooLarge(bodyBytesMax));
+      else if (!share.budget.take(share, chunk.length)) refuse(noRoom());
       else chunks.push(chunk);
     });
     message.on('end', () => {
@@ -43,6 +50,12 @@ export function readBody(message: IncomingMessage, limits: BodyLimits, clock: Cl
     });
     message.on('error', (cause) => refuse(new RequestError('bad-request', 'the request body ended early', { cause })));
     message.on('aborted', () => refuse(new RequestError('bad-request', 'the request body ended early')));
+  });
+}
+
+function noRoom(): RequestError {
+  return new RequestError('standby', 'this node holds too much of requests that are not answered yet; try again', {
+    retryAfterSeconds: 1,
   });
 }
 

@@ -3,10 +3,12 @@ import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import type { MaybePromise } from '@coffer/kernel';
 import { NEVER_ABORTED } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
+import { BodyBudget } from './body-budget.ts';
 import type { CorsRules } from './cors.ts';
 import { RequestHandler } from './request-handler.ts';
 import type { HandlerOptions } from './request-handler.ts';
@@ -31,7 +33,12 @@ interface Served {
 async function serve(
   options: Partial<HandlerOptions> = {},
   cors?: CorsRules,
-  answer: Rendered = { status: 200, headers: { 'content-type': 'application/json' }, body: '{"ok":true}\n' },
+  answer: MaybePromise<Rendered> = {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: '{"ok":true}\n',
+  },
+  bodies?: BodyBudget,
 ): Promise<Served> {
   const seen: Request[] = [];
   const pipeline = {
@@ -42,7 +49,15 @@ async function serve(
     },
   } as unknown as Pipeline;
   const handler = new RequestHandler(
-    { pipeline, namespaces, clock: systemClock, random: systemRandom, log: silentLog, ...(cors ? { cors } : {}) },
+    {
+      pipeline,
+      namespaces,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      ...(cors ? { cors } : {}),
+      ...(bodies ? { bodies } : {}),
+    },
     { bodyBytesMax: 100, bodyTimeoutMs: 0, requestDurationMsMax: 90_000, ...options },
   );
   const server = createServer((message, response) => handler.handle(message, response));
@@ -199,6 +214,23 @@ describe('a request over HTTP', () => {
     for (const heard of await slow)
       expect(heard).toMatch(/^HTTP\/1\.1 408 [^]*connection: close\r\n[^]*"the request took too long to arrive"/i);
     expect(served.seen).toHaveLength(1);
+  });
+
+  it('whose body there is no room for is refused, and takes no room afterwards', async () => {
+    const bodies = new BodyBudget(150);
+    const held = Promise.withResolvers<Rendered>();
+    const served = await serve({}, undefined, held.promise, bodies);
+    const body = JSON.stringify({ a: 'x'.repeat(80) });
+    const first = ask(served, 'POST', '/v1/a', {}, body);
+    while (bodies.bytes === 0) await new Promise((next) => setTimeout(next, 2));
+    const refused = await ask(served, 'POST', '/v1/b', {}, body);
+    expect([refused.status, refused.headers['retry-after'], refused.headers.connection]).toEqual([503, '1', 'close']);
+    expect(refused.body).toContain('try again');
+    expect(served.seen).toHaveLength(1);
+    held.resolve({ status: 204, headers: {}, body: undefined });
+    expect((await first).status).toBe(204);
+    while (bodies.bytes > 0) await new Promise((next) => setTimeout(next, 2));
+    expect((await ask(served, 'POST', '/v1/c', {}, body)).status).toBe(204);
   });
 
   it('with a body that nobody reads ends its connection, and without one keeps it', async () => {

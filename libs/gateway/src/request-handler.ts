@@ -7,6 +7,7 @@ import type { Connection, Headers, Operation, Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import { render } from '@coffer/core-pipeline';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
+import { BodyBudget } from './body-budget.ts';
 import { clientAddress } from './client-address.ts';
 import type { ForwardedForRules } from './client-address.ts';
 import { corsAnswer } from './cors.ts';
@@ -41,6 +42,8 @@ export interface HandlerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Shared by all listeners of a node. */
+  readonly bodies?: BodyBudget;
   /** Undefined: web pages of other origins get no word, as while CORS is off. */
   readonly cors?: CorsRules;
 }
@@ -52,11 +55,13 @@ const TOKEN_HEADER = 'x-vault-token';
 export class RequestHandler {
   readonly #deps: HandlerDeps;
   readonly #options: HandlerOptions;
+  readonly #bodies: BodyBudget;
   /** Requests whose bodies are taken in as they come. */
   readonly #streaming = new WeakSet<IncomingMessage>();
 
   constructor(deps: HandlerDeps, options: HandlerOptions) {
     this.#deps = deps;
+    this.#bodies = deps.bodies ?? new BodyBudget();
     this.#options = options;
   }
 
@@ -105,7 +110,8 @@ export class RequestHandler {
   #refused(error: unknown): Rendered {
     if (error instanceof AssertionFailure) throw error;
     const told = error instanceof RequestError ? error : new RequestError('internal', undefined, { cause: error });
-    if (told.status >= 500) this.#deps.log.error('a request failed before it was understood', { cause: told.cause });
+    if (told.status >= 500 && told.code !== 'standby')
+      this.#deps.log.error('a request failed before it was understood', { cause: told.cause });
     return renderFailure(told);
   }
 
@@ -127,7 +133,8 @@ export class RequestHandler {
       this.#streaming.add(message);
       return this.#run(message, response, target, operation, undefined, new IncomingBody(message));
     }
-    return readBody(message, this.#options, this.#deps.clock).then((body) =>
+    const share = this.#bodies.share(response);
+    return readBody(message, this.#options, this.#deps.clock, share).then((body) =>
       this.#run(message, response, target, operation, body),
     );
   }

@@ -9,7 +9,7 @@ import type { Clock, Log, LogLevel, Random } from '@coffer/kernel';
 import { TlsTransport, openRaftNode } from '@coffer/cluster';
 import type { ForwardChannel } from '@coffer/cluster';
 import { Pipeline } from '@coffer/core-pipeline';
-import { Listener, RequestHandler } from '@coffer/gateway';
+import { BodyBudget, Listener, RequestHandler } from '@coffer/gateway';
 import { PluginRegistry } from '@coffer/sdk-nest';
 import { InmemBackend, alwaysActive } from '@coffer/storage';
 import type { Backend, HaCoordinator } from '@coffer/storage';
@@ -111,11 +111,13 @@ export async function startServer(settings: ServerSettings, write: (line: string
   if (store.forward && streams) serveForwarded(store.forward, pipeline, clock, streams);
   // The one place where Express is seen: everything that is not the API.
   const express = app.getHttpAdapter().getInstance() as (message: IncomingMessage, response: ServerResponse) => void;
+  const bodies = new BodyBudget();
   const listeners = settings.listeners.map(({ listener, handler }) => {
     const requests = new RequestHandler(
       {
         pipeline,
         namespaces: node.namespaces,
+        bodies,
         clock,
         random,
         log: log.named('http'),
