@@ -28,6 +28,7 @@ describe('applyTokenFields', () => {
     [{ token_bound_cidrs: 'nonsense' }, 'token_bound_cidrs'],
     [{ token_type: 'batch', token_period: '1h' }, 'periodic'],
     [{ token_type: 'default-batch', token_num_uses: 1 }, 'limited use count'],
+    [{ token_strictly_bind_ip: true, token_bound_cidrs: '10.0.0.0/8' }, 'set only one'],
   ])('refuses %j', (data, text) => {
     expect(() => applyTokenFields(sent(data))).toThrow(text);
   });

@@ -78,6 +78,8 @@ export function applyTokenFields(
     type: ((sent.token_type || undefined) as RequestedTokenType | undefined) ?? before.type,
   };
   if (after.numUses < 0) throw badRequest("'token_num_uses' cannot be negative");
+  if (after.strictlyBindIp && after.boundCidrs.length > 0)
+    throw badRequest("'token_strictly_bind_ip' conflicts with 'token_bound_cidrs'; set only one");
   if (after.maxTtlSeconds > 0 && after.ttlSeconds > after.maxTtlSeconds)
     throw badRequest("'token_ttl' cannot be greater than 'token_max_ttl'");
   if (after.type === 'batch' || after.type === 'default-batch') {
