@@ -2,12 +2,12 @@ import { sleep } from '@coffer/kernel';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { SealKey, ShamirSealManager } from '@coffer/barrier';
 import { JoinClient, JoinError } from '@coffer/cluster';
-import type { JoinTarget, JoinTargets, RaftNode } from '@coffer/cluster';
+import type { JoinGrant, JoinTarget, JoinTargets, RaftNode } from '@coffer/cluster';
 import { told } from './cluster-errors.ts';
 
 const ASK_MS_MAX = 10_000;
-/** The state of the cluster has to arrive within it. */
-const JOIN_MS_MAX = 30_000;
+/** Who unseals a joining node waits so long for the state to arrive. */
+const COPY_MS_MAX = 30_000;
 const PAUSE_MS = 250;
 const PAUSE_MS_MAX = 2000;
 
@@ -24,6 +24,7 @@ export class ClusterSeeker {
   readonly #client: JoinClient;
   readonly #seal: () => ShamirSealManager | undefined;
   readonly #ended = new AbortController();
+  #copying: Promise<void> | undefined;
 
   constructor(deps: ClusterSeekerDeps, seal: () => ShamirSealManager | undefined) {
     this.#deps = deps;
@@ -78,24 +79,54 @@ export class ClusterSeeker {
     }
   }
 
-  /** With the seal's key in hand: through the node that was found, or any other. */
+  /**
+   * With the seal's key in hand: becomes a member and takes in the state. That may outlast the patience of whoever unseals
+   * the node; then it goes on, and the next attempt to unseal waits for it again.
+   */
   async #join(targets: JoinTargets, found: JoinTarget, nonVoter: boolean, key: SealKey): Promise<void> {
+    const copying = (this.#copying ??= this.#copy(await this.#grant(targets, found, nonVoter, key)));
+    const { clock } = this.#deps;
+    let cancel: (() => void) | undefined;
+    const patience = new Promise<never>((_, reject) => {
+      cancel = clock.after(COPY_MS_MAX, () => {
+        reject(new JoinError('refused', 'this node joined and still copies the state of the cluster: unseal it again'));
+      });
+    });
+    try {
+      await Promise.race([copying, patience]);
+    } finally {
+      cancel?.();
+    }
+  }
+
+  /** In the background. */
+  #copy(grant: JoinGrant): Promise<void> {
     const { raft, log } = this.#deps;
-    const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(JOIN_MS_MAX)]);
-    let failure: JoinError | undefined;
+    const copying = raft.join(grant, this.#ended.signal).finally(() => {
+      this.#copying = undefined;
+    });
+    copying.then(
+      () => log.info('joined a cluster', { clusterId: grant.clusterId, peerId: grant.peerId }),
+      (error: unknown) => log.warn('joining a cluster came to nothing', { error }),
+    );
+    return copying;
+  }
+
+  /** Through the node that was found, or any other. */
+  async #grant(targets: JoinTargets, found: JoinTarget, nonVoter: boolean, key: SealKey): Promise<JoinGrant> {
+    const { raft } = this.#deps;
+    let failure = new JoinError('unreachable', 'there is no node to join');
     for (const target of [found, ...(await targets.now())]) {
+      const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(ASK_MS_MAX)]);
       try {
-        const grant = await this.#client.join(target, { address: raft.self, nonVoter }, key, signal);
-        await raft.join(grant, signal);
-        log.info('joined a cluster', { clusterId: grant.clusterId, peerId: grant.peerId, nonVoter });
-        return;
+        return await this.#client.join(target, { address: raft.self, nonVoter }, key, signal);
       } catch (error) {
+        failure = asJoinError(error);
         // Only a node that cannot be reached is a reason to ask another.
-        if (!(error instanceof JoinError) || error.code !== 'unreachable') throw error;
-        failure = error;
+        if (failure.code !== 'unreachable') throw failure;
       }
     }
-    throw failure ?? new JoinError('unreachable', 'there is no node to join');
+    throw failure;
   }
 }
 
