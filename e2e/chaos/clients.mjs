@@ -8,7 +8,7 @@ import { nowNs } from './history.mjs';
 
 const KV1 = 'chaos1';
 const KV2 = 'chaos2';
-const KEYS = 3;
+const KEYS = 2;
 
 /** What the clients need in a new cluster. */
 export async function mountForClients(request) {
