@@ -14,7 +14,7 @@ import { Network } from './link-proxy.mjs';
 /** Bytes of the small file system of some nodes: the data of a round fits many times. */
 const SMALL_DISK_BYTES = 256 * 1024 * 1024;
 /** How long a cluster may take to be whole again after the last fault, in milliseconds. Not a figure of speed: a guard. */
-const RECOVERY_MS_MAX = 90_000;
+export const RECOVERY_MS_MAX = 180_000;
 
 /** File systems to give back when this process is told to end. */
 const mounted = new Set();
@@ -103,14 +103,18 @@ export class ChaosCluster {
 
   async #initialise() {
     const [first] = this.nodes;
-    const answer = await eventually('the cluster is initialised', async () => {
-      const { status, body } = await call(first.url, 'PUT', 'sys/init', {
-        body: { secret_shares: 1, secret_threshold: 1 },
-        timeoutMs: 30_000,
-      });
-      if (status !== 200) throw new Error(`sys/init answered ${status}: ${JSON.stringify(body)}`);
-      return body;
-    });
+    const answer = await eventually(
+      'the cluster is initialised',
+      async () => {
+        const { status, body } = await call(first.url, 'PUT', 'sys/init', {
+          body: { secret_shares: 1, secret_threshold: 1 },
+          timeoutMs: 30_000,
+        });
+        if (status !== 200) throw new Error(`sys/init answered ${status}: ${JSON.stringify(body)}`);
+        return body;
+      },
+      RECOVERY_MS_MAX,
+    );
     this.#keys = answer.keys_base64;
     this.token = answer.root_token;
     await this.ready();
@@ -203,18 +207,18 @@ export class ChaosCluster {
       'all nodes serve',
       async () => {
         const states = await Promise.all(
-          this.nodes.map((node) => call(node.url, 'GET', 'sys/health', { timeoutMs: 2_000 })),
+          this.nodes.map((node) => call(node.url, 'GET', 'sys/health', { timeoutMs: 5_000 })),
         );
         const codes = states.map(({ status }) => status);
         if (codes.filter((code) => code === 200).length !== 1 || !codes.every((code) => [200, 429, 473].includes(code)))
           throw new Error(`health: ${codes.join(' ')}; unsealing: ${this.nodes.map(({ lastUnseal }) => lastUnseal)}`);
         const answers = await Promise.all(
-          this.nodes.map((node) => this.request(node, 'GET', 'auth/token/lookup-self', { timeoutMs: 5_000 })),
+          this.nodes.map((node) => this.request(node, 'GET', 'auth/token/lookup-self', { timeoutMs: 15_000 })),
         );
         if (!answers.every(({ status }) => status === 200))
           throw new Error(`lookup-self: ${answers.map(({ status }) => status).join(' ')}`);
         const { body } = await this.request(this.nodes[0], 'GET', 'sys/storage/raft/configuration', {
-          timeoutMs: 5_000,
+          timeoutMs: 15_000,
         });
         const voters = body.data.config.servers.filter(({ voter }) => voter).map(({ node_id }) => node_id);
         if (voters.sort().join() !== this.nodes.map(({ id }) => id).join())

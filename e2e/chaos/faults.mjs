@@ -4,6 +4,7 @@ import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { call } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
+import { RECOVERY_MS_MAX } from './chaos-cluster.mjs';
 import { resetConnections } from './http-client.mjs';
 
 /** What this machine offers for faults that need more than signals. @returns {Set<string>} */
@@ -120,12 +121,16 @@ const after = (target, ms) => void setTimeout(() => target.mayEnd--, ms).unref()
 
 /** Asks through whichever node answers, until the answer is certain. */
 function ask(cluster, method, path, body) {
-  return eventually(`${method} ${path}`, async () => {
-    const node = await cluster.active();
-    const answer = await cluster.request(node, method, path, { body, timeoutMs: 10_000 });
-    if (answer.status >= 500) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer;
-  });
+  return eventually(
+    `${method} ${path}`,
+    async () => {
+      const node = await cluster.active();
+      const answer = await cluster.request(node, method, path, { body, timeoutMs: 10_000 });
+      if (answer.status >= 500) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer;
+    },
+    RECOVERY_MS_MAX,
+  );
 }
 
 async function isMember(cluster, id) {
@@ -135,12 +140,16 @@ async function isMember(cluster, id) {
 
 /** Takes a node out of the members for certain. @returns {Promise<boolean>} false where the cluster refuses */
 export async function remove(cluster, node, note) {
-  return eventually(`${node.id} is removed`, async () => {
-    if (!(await isMember(cluster, node.id))) return true;
-    const answer = await ask(cluster, 'POST', 'sys/storage/raft/remove-peer', { server_id: node.id });
-    if (answer.status >= 400) note(`remove ${node.id}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return !(await isMember(cluster, node.id));
-  });
+  return eventually(
+    `${node.id} is removed`,
+    async () => {
+      if (!(await isMember(cluster, node.id))) return true;
+      const answer = await ask(cluster, 'POST', 'sys/storage/raft/remove-peer', { server_id: node.id });
+      if (answer.status >= 400) note(`remove ${node.id}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return !(await isMember(cluster, node.id));
+    },
+    RECOVERY_MS_MAX,
+  );
 }
 
 async function standbyOf(fault) {
@@ -253,18 +262,26 @@ const KINDS = {
     cluster.wipe(guest);
     guest.wantUnsealed = true;
     cluster.revive(guest);
-    const leader = await cluster.active(20_000);
-    await eventually('the guest finds the cluster', async () => {
-      const { status, body } = await call(guest.url, 'PUT', 'sys/storage/raft/join', {
-        body: { leader_api_addr: leader.url, non_voter: true },
-        timeoutMs: 12_000,
-      });
-      return status === 200 || /belongs to a cluster/.test(body?.errors?.[0]);
-    });
-    const joined = await eventually('the guest serves', async () => {
-      const { status } = await call(guest.url, 'GET', 'sys/health', { timeoutMs: 2_000 });
-      return status === 429 || status === 473;
-    }).catch(() => false);
+    const leader = await cluster.active(RECOVERY_MS_MAX);
+    await eventually(
+      'the guest finds the cluster',
+      async () => {
+        const { status, body } = await call(guest.url, 'PUT', 'sys/storage/raft/join', {
+          body: { leader_api_addr: leader.url, non_voter: true },
+          timeoutMs: 12_000,
+        });
+        return status === 200 || /belongs to a cluster/.test(body?.errors?.[0]);
+      },
+      RECOVERY_MS_MAX,
+    );
+    const joined = await eventually(
+      'the guest serves',
+      async () => {
+        const { status } = await call(guest.url, 'GET', 'sys/health', { timeoutMs: 2_000 });
+        return status === 429 || status === 473;
+      },
+      RECOVERY_MS_MAX,
+    ).catch(() => false);
     note(`add ${guest.id} without a vote: ${joined ? 'joined' : `not in time (${guest.lastUnseal})`}`);
     guest.serves = Boolean(joined);
     await hold();
