@@ -28,6 +28,8 @@ const fromEnvironment = (env: Environment, name: string): string | undefined =>
 
 /** The log is cut beyond so many entries and bytes that followers no longer need. */
 const LOG_ENTRIES_MAX = 20_000;
+/** Vault's default, where only `snapshot_threshold` is set. */
+const TRAILING_LOGS = 10_000;
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** Vault's default for the largest entry. */
 const ENTRY_BYTES_MAX = 1024 * 1024;
@@ -110,10 +112,19 @@ export function storageSettings(
     performanceMultiplier: storage.performanceMultiplier,
     retryJoin: storage.retryJoin.map(joinSourceOf),
     joinsAsNonVoter: fromEnvironment(env, 'RAFT_RETRY_JOIN_AS_NON_VOTER') === 'true' || storage.joinAsNonVoter,
-    logEntriesMax: storage.trailingLogs ?? LOG_ENTRIES_MAX,
+    logEntriesMax: logEntriesOf(storage.trailingLogs, storage.snapshotThreshold),
     logBytesMax: LOG_BYTES_MAX,
     entryBytesMax: storage.maxEntrySize ?? ENTRY_BYTES_MAX,
   };
+}
+
+/**
+ * How long the log may get. In Vault it is cut to `trailing_logs` whenever it has grown by `snapshot_threshold`; here it is
+ * cut bit by bit, and never longer than both together.
+ */
+function logEntriesOf(trailingLogs: number | undefined, snapshotThreshold: number | undefined): number {
+  if (!trailingLogs && !snapshotThreshold) return LOG_ENTRIES_MAX;
+  return (trailingLogs || TRAILING_LOGS) + (snapshotThreshold ?? 0);
 }
 
 function joinSourceOf(config: RetryJoinConfig): JoinSource {

@@ -2,7 +2,7 @@ import { assert, type CancelTimer, type Clock, type Log } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import { damagedDisk, verifyTables } from '../disk/check-files.ts';
 import { LevelDisk } from '../disk/level-disk.ts';
-import { freeRoom, measureDisk, NO_SIZES, type DiskSizes } from './disk-sizes.ts';
+import { freeRoom, measureDisk, type DiskSizes } from './disk-sizes.ts';
 import { replayLocally } from './replay.ts';
 
 /** How long it waits before it opens a failed disk anew, at first and at most, in milliseconds. */
@@ -40,7 +40,7 @@ export class DiskKeeper {
   #failure: StorageError | undefined;
   #opened = false;
   #closed = false;
-  #sizes: DiskSizes = NO_SIZES;
+  #sizes: DiskSizes | undefined;
   #measuring: Promise<void> | undefined;
   #cancelMeasuring: CancelTimer | undefined;
   #scarce = false;
@@ -72,8 +72,8 @@ export class DiskKeeper {
     return this.#disk;
   }
 
-  /** A few seconds old. */
-  get sizes(): DiskSizes {
+  /** A few seconds old; undefined until it was measured. */
+  get sizes(): DiskSizes | undefined {
     return this.#sizes;
   }
 

@@ -30,6 +30,7 @@ import { refuseKeys } from './batch-rules.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { Conditions } from './conditions.ts';
 import { DiskKeeper } from './disk-keeper.ts';
+import { NO_SIZES } from './disk-sizes.ts';
 import { HaRole } from './ha-role.ts';
 import { LeaderHints } from './leader-hints.ts';
 import { noLeader, notActive, removedError } from './node-errors.ts';
@@ -355,7 +356,7 @@ export class RaftBackend implements RaftNode {
   status(): RaftNodeStatus {
     return nodeStatus({
       disk: this.#keeper.found,
-      sizes: this.#keeper.sizes,
+      sizes: this.#keeper.sizes ?? NO_SIZES,
       session: this.#session,
       figures: this.#figures,
       writes: this.#writes,
@@ -375,6 +376,7 @@ export class RaftBackend implements RaftNode {
       conditions: this.#conditions,
       figures: this.#figures,
       appliedListeners: this.#appliedListeners,
+      stateBytes: () => this.#keeper.sizes?.stateBytes,
       removed: () => this.#wasRemoved(),
       tick: () => {
         this.#roster.tend();

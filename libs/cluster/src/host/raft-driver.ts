@@ -54,6 +54,9 @@ export interface StagedSnapshot {
   readonly done: (outcome: 'installed' | 'unwanted') => void;
 }
 
+/** While nothing is written, the log is looked at every so many ticks: followers may have caught up. */
+const CUT_TICKS = 50;
+
 const NOTHING: readonly Entry[] = [];
 const NO_OPS: readonly WriteOp[] = [];
 
@@ -220,7 +223,7 @@ export class RaftDriver {
     this.#flushWanted = false;
     const waiting = this.#flushed;
     this.#flushed = [];
-    if (this.#disk.behind || this.#hardState !== undefined) await this.#commit(NOTHING);
+    if (this.#disk.behind || this.#hardState !== undefined || this.#cut() !== undefined) await this.#commit(NOTHING);
     this.#release(waiting);
   }
 
@@ -305,7 +308,7 @@ export class RaftDriver {
   async #commit(entries: readonly Entry[]): Promise<void> {
     const hardState = this.#hardState;
     this.#hardState = undefined;
-    const cut = cutUpTo(this.#disk, this.#limits, () => this.#neededFrom());
+    const cut = this.#cut();
     const startMs = this.#clock.monotonicMs();
     this.#writingSinceMs = startMs;
     await this.#disk.commit({
@@ -320,6 +323,10 @@ export class RaftDriver {
     this.#figures.msTotal += tookMs;
     this.#figures.msLast = tookMs;
     this.#figures.msMax = Math.max(this.#figures.msMax, tookMs);
+  }
+
+  #cut(): LogIndex | undefined {
+    return cutUpTo(this.#disk, this.#limits, () => this.#neededFrom());
   }
 
   /** The first index that a follower which is alive still needs. */
@@ -365,9 +372,9 @@ export class RaftDriver {
   /** What was applied goes to the disk when nothing else takes it along for two ticks. */
   #rest(): void {
     this.#disk.tend(this.#clock.monotonicMs());
-    if (!this.#disk.behind) return;
     this.#quietTicks++;
     if (this.#quietTicks < 2) return;
+    if (!this.#disk.behind && (this.#quietTicks % CUT_TICKS !== 0 || this.#cut() === undefined)) return;
     this.#flushWanted = true;
     this.wake();
   }

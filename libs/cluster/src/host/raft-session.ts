@@ -44,6 +44,8 @@ export interface SessionHost {
   readonly appliedListeners: ReadonlySet<AppliedListener>;
   /** This node is no member any more. */
   removed(): void;
+  /** How large the state is on disk, in bytes; undefined while that is not known. */
+  stateBytes(): number | undefined;
   /** With each tick, after raft's. */
   tick(): void;
   /** The disk failed: `RaftSession.fail` is to be called. */
@@ -90,7 +92,11 @@ export class RaftSession {
       { hardState: disk.hardState, membership: disk.members.membership, applied: disk.applied },
       disk.log,
     );
-    const limits = { entriesMax: config.logEntriesMax, bytesMax: config.logBytesMax };
+    const limits = {
+      entriesMax: config.logEntriesMax,
+      bytesMax: config.logBytesMax,
+      stateBytes: () => host.stateBytes(),
+    };
     const driver = new RaftDriver({ raft, disk, clock, log, hooks: this.#hooks(), limits, figures });
     this.driver = driver;
     const { peer: self, clusterId } = identity;
