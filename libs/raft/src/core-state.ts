@@ -33,6 +33,10 @@ export class CoreState {
   term: Term;
   vote: PeerId;
   leader: PeerId = NOBODY;
+  /** Who else claims to lead this term. */
+  rival: PeerId = NOBODY;
+  /** The host was not told of the rival yet. */
+  rivalFresh = false;
   /** Learners are followers here; `roleOf` tells them apart. */
   role: Exclude<Role, 'learner'> = 'follower';
   membership: Membership;

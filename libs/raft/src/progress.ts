@@ -112,7 +112,8 @@ export class Progress {
       this.poked = true;
       return true;
     }
-    if (this.next - 1 !== rejected) return false;
+    // A late answer; or it has lost what it had, and asking again at once would not bring that back.
+    if (this.next - 1 !== rejected || rejected <= this.match) return false;
     this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1);
     this.probeSent = false;
     this.poked = true;

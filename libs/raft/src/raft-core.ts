@@ -40,6 +40,16 @@ const COMMITTED_BYTES_MAX = 4 << 20;
 
 type Status = NonNullable<Ready['status']>;
 
+/** What is on the disk already binds what may be written next (figure 2 of the paper). */
+function checkSuccession(before: HardState, after: HardState): void {
+  assert(after.term >= before.term, 'the durable term never falls');
+  assert(after.commit >= before.commit, 'the durable commit index never falls');
+  assert(
+    after.term > before.term || before.vote === NOBODY || after.vote === before.vote,
+    'a vote is given once in a term and not taken back',
+  );
+}
+
 /** The machine that `createRaft` makes: it takes calls, hands them to the algorithms, and collects what came of it. */
 class RaftCore implements Raft {
   readonly #core: CoreState;
@@ -165,7 +175,11 @@ class RaftCore implements Raft {
   /** The leader of our term speaks. False if that cannot be it. */
   #follow(from: PeerId): boolean {
     const core = this.#core;
-    if (core.role === 'leader' || (core.leader !== NOBODY && core.leader !== from)) return false;
+    if (core.role === 'leader' || (core.leader !== NOBODY && core.leader !== from)) {
+      core.rivalFresh ||= core.rival === NOBODY;
+      core.rival = from;
+      return false;
+    }
     if (core.role !== 'follower') becomeFollower(core, core.term, from);
     core.leader = from;
     core.electionElapsed = 0;
@@ -235,6 +249,7 @@ class RaftCore implements Raft {
       core.log.unstable.hasFresh ||
       this.#appliesMore() ||
       core.snapshotFresh ||
+      core.rivalFresh ||
       core.reads.hasAnswers ||
       this.#hardStateChanged() ||
       this.#statusChanged()
@@ -254,12 +269,18 @@ class RaftCore implements Raft {
     }
     const mustSync = entries.length > 0 || this.#voteChanged();
     const hardState = this.#hardStateChanged() ? { term: core.term, vote: core.vote, commit: log.commit } : undefined;
-    if (hardState !== undefined) this.#handedState = hardState;
+    if (hardState !== undefined) {
+      checkSuccession(this.#handedState, hardState);
+      this.#handedState = hardState;
+    }
+    assert(log.applied <= log.commit, 'only what is committed is applied');
     const { publicRole: role, leader, term } = core;
     const status = this.#statusChanged() ? { role, leader, term } : undefined;
     if (status !== undefined) this.#reported = status;
     const snapshot = core.snapshotFresh ? core.pendingSnapshot : undefined;
     core.snapshotFresh = false;
+    const rival = core.rivalFresh ? core.rival : undefined;
+    core.rivalFresh = false;
     const readStates = core.reads.take();
     const { early: earlyMessages, late: messages } = core.outbox.take();
     return {
@@ -272,6 +293,7 @@ class RaftCore implements Raft {
       ...(hardState === undefined ? undefined : { hardState }),
       ...(status === undefined ? undefined : { status }),
       ...(snapshot === undefined ? undefined : { snapshot }),
+      ...(rival === undefined ? undefined : { rival }),
     };
   }
 

@@ -86,6 +86,11 @@ export interface Ready {
   readonly readStates: readonly ReadState[];
   /** The role or the known leader changed. */
   readonly status?: { readonly role: Role; readonly leader: PeerId; readonly term: Term };
+  /**
+   * A peer that says it leads the term in which another leads, as far as we know: election safety is broken, or the peer
+   * lies. What it says is ignored. Told once a term; for the operator.
+   */
+  readonly rival?: PeerId;
 }
 
 export type ProposeOutcome =

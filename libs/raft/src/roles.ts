@@ -14,6 +14,8 @@ function reset(core: CoreState, term: Term): void {
   if (term !== core.term) {
     core.term = term;
     core.vote = NOBODY;
+    core.rival = NOBODY;
+    core.rivalFresh = false;
   }
   core.leader = NOBODY;
   core.drawElectionTimeout();
@@ -59,9 +61,10 @@ export function becomeLeader(core: CoreState): void {
   const own = core.progress.get(core.id);
   own?.matched(core.log.stableIndex, core.now);
   own?.becomeReplicate();
-  // The log may hold a change that is not applied, so none is taken until all of it is.
-  core.pendingChangeIndex = core.log.lastIndex;
   appendAsLeader(core, { kind: 'empty', term: core.term, index: core.log.lastIndex + 1 });
+  // The log may hold a change that is not applied, so none is taken until all of it is; and none before our empty entry
+  // is committed, so that no leader of before can commit another one (Ongaro, raft-dev, 10 July 2015).
+  core.pendingChangeIndex = core.log.lastIndex;
 }
 
 /** Begins to replicate to a member, from the end of the log. */

@@ -146,6 +146,45 @@ describe('members', () => {
   });
 });
 
+describe('members and a new leader', () => {
+  it('no change is taken before an entry of its own term is committed, even if all before is applied', () => {
+    const solo = new Solo({ terms: [1], commit: 1 });
+    solo.drain();
+    solo.becomeLeader();
+    expect(solo.raft.status()).toMatchObject({ term: 2, applied: 1, lastIndex: 2 });
+    const change = { kind: 'enter' as const, steps: [{ kind: 'remove' as const, peer: 3 }], context: new Uint8Array() };
+    expect(solo.raft.proposeMembership(change)).toEqual({ accepted: false, reason: 'change-pending' });
+    solo.hear(2, { ...matched(2), term: 2 });
+    expect(solo.raft.proposeMembership(change)).toEqual({ accepted: true, index: 3, term: 2 });
+  });
+});
+
+describe('a second leader of the term', () => {
+  it('is ignored and told of, once', () => {
+    const solo = leader();
+    solo.raft.step({ kind: 'heartbeat', from: 3, to: 1, term: 1, commit: 0, round: 0 });
+    expect(solo.raft.hasReady()).toBe(true);
+    expect(solo.raft.ready()).toMatchObject({ rival: 3, messages: [], earlyMessages: [] });
+    solo.raft.advance();
+    solo.raft.step({ kind: 'heartbeat', from: 3, to: 1, term: 1, commit: 0, round: 0 });
+    expect(solo.raft.hasReady()).toBe(false);
+    expect(solo.raft.status()).toMatchObject({ role: 'leader', leader: 1 });
+  });
+});
+
+describe('a follower that lost what it had acknowledged', () => {
+  it('is asked again with the heartbeats, not as fast as it refuses', () => {
+    const solo = leader();
+    solo.raft.reportUnreachable(2);
+    const appends = (sent: readonly Message[]): Message[] => sent.filter(({ kind, to }) => kind === 'append' && to === 2);
+    expect(appends(solo.hear(2, confirms(0)))).toHaveLength(1);
+    const refusal: Said = { kind: 'append-reply', term: 1, index: 1, reject: true, hintIndex: 0, hintTerm: 0 };
+    expect(solo.hear(2, refusal)).toEqual([]);
+    expect(appends(solo.hear(2, confirms(0)))).toHaveLength(1);
+    expect(solo.raft.status().progress[1]).toMatchObject({ match: 1, next: 2 });
+  });
+});
+
 describe('the log', () => {
   it('a leader that would replace what is committed is told what is, and replaces nothing', () => {
     const solo = new Solo({ terms: [1, 1], commit: 2, term: 3 });

@@ -232,6 +232,9 @@ export class RaftDriver {
       this.#standing = ready.status;
       this.#hooks.standing(ready.status);
     }
+    if (ready.rival !== undefined) {
+      this.#log.error('a second peer claims to lead this term; it is ignored', { peer: ready.rival });
+    }
     if (ready.earlyMessages.length > 0) this.#hooks.send(ready.earlyMessages);
     if (ready.hardState !== undefined) this.#hardState = ready.hardState;
     // A commit index alone waits for the next write: after a crash the leader tells it again.

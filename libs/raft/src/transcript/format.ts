@@ -81,7 +81,7 @@ export function formatMessage(message: Message): string {
 /** Everything in a `Ready`, a line each. */
 export function formatReady(ready: Ready): string[] {
   const lines: string[] = [];
-  const { status, hardState, mustSync, entries, committed, snapshot } = ready;
+  const { status, hardState, mustSync, entries, committed, snapshot, rival } = ready;
   if (status !== undefined) lines.push(`is ${status.role} term=${status.term} leader=${status.leader}`);
   if (hardState !== undefined) {
     const { term, vote, commit } = hardState;
@@ -89,6 +89,7 @@ export function formatReady(ready: Ready): string[] {
   }
   if (entries.length > 0) lines.push(`writes ${formatEntries(entries)}`);
   if (snapshot !== undefined) lines.push(`fetches ${formatSnapshot(snapshot.meta)} from ${snapshot.from}`);
+  if (rival !== undefined) lines.push(`hears a second leader of its term, ${rival}`);
   for (const message of ready.earlyMessages) lines.push(`sends early ${formatMessage(message)}`);
   for (const message of ready.messages) lines.push(`sends ${formatMessage(message)}`);
   if (committed.length > 0) lines.push(`applies ${formatEntries(committed)}`);
