@@ -13,6 +13,7 @@ import type {
   ProposeOutcome,
   Raft,
   RaftConfig,
+  RaftStanding,
   RaftStatus,
   Ready,
   RestoredState,
@@ -32,7 +33,7 @@ import { isRetiring, retireWhenKnown } from './retirement.ts';
 import { becomeFollower } from './roles.ts';
 import { handleSnapshot, reportSnapshot, reportUnreachable, snapshotFailed, snapshotInstalled } from './snapshots.ts';
 import { isSoundMessage } from './sound-message.ts';
-import { statusOf } from './status.ts';
+import { standingOf, statusOf } from './status.ts';
 import { abortTransfer, transferLeadership } from './transfer.ts';
 
 /** A `Ready` holds at most about so many bytes of committed entries; the next one has more. */
@@ -338,6 +339,10 @@ class RaftCore implements Raft {
 
   status(): RaftStatus {
     return statusOf(this.#core);
+  }
+
+  standing(): RaftStanding {
+    return standingOf(this.#core);
   }
 }
 

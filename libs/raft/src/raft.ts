@@ -114,7 +114,8 @@ export interface PeerProgress {
   readonly silentTicks: number;
 }
 
-export interface RaftStatus {
+/** The part of the status that costs nothing to ask for. */
+export interface RaftStanding {
   readonly id: PeerId;
   readonly role: Role;
   readonly term: Term;
@@ -125,6 +126,9 @@ export interface RaftStatus {
   readonly lastIndex: LogIndex;
   readonly membership: Membership;
   readonly transferee: PeerId;
+}
+
+export interface RaftStatus extends RaftStanding {
   /** On the leader, sorted by peer. */
   readonly progress: readonly PeerProgress[];
 }
@@ -169,6 +173,7 @@ export interface Raft {
    */
   applyMembership(change: MembershipChange): Membership;
   status(): RaftStatus;
+  standing(): RaftStanding;
 }
 
 export type CreateRaft = (config: RaftConfig, restored: RestoredState, log: LogReader) => Raft;

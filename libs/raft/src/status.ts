@@ -1,23 +1,15 @@
 import type { CoreState } from './core-state.ts';
-import type { PeerProgress, RaftStatus } from './raft.ts';
+import type { PeerProgress, RaftStanding, RaftStatus } from './raft.ts';
 
 /** A picture of the core as it is now. */
 export function statusOf(core: CoreState): RaftStatus {
+  return { ...standingOf(core), progress: progressOf(core) };
+}
+
+export function standingOf(core: CoreState): RaftStanding {
   const { id, publicRole: role, term, vote, leader, log, membership, transferee } = core;
   const { commit, applied, lastIndex } = log;
-  return {
-    id,
-    role,
-    term,
-    vote,
-    leader,
-    commit,
-    applied,
-    lastIndex,
-    membership,
-    transferee,
-    progress: progressOf(core),
-  };
+  return { id, role, term, vote, leader, commit, applied, lastIndex, membership, transferee };
 }
 
 function progressOf(core: CoreState): PeerProgress[] {

@@ -176,7 +176,8 @@ describe('a follower that lost what it had acknowledged', () => {
   it('is asked again with the heartbeats, not as fast as it refuses', () => {
     const solo = leader();
     solo.raft.reportUnreachable(2);
-    const appends = (sent: readonly Message[]): Message[] => sent.filter(({ kind, to }) => kind === 'append' && to === 2);
+    const appends = (sent: readonly Message[]): Message[] =>
+      sent.filter(({ kind, to }) => kind === 'append' && to === 2);
     expect(appends(solo.hear(2, confirms(0)))).toHaveLength(1);
     const refusal: Said = { kind: 'append-reply', term: 1, index: 1, reject: true, hintIndex: 0, hintTerm: 0 };
     expect(solo.hear(2, refusal)).toEqual([]);

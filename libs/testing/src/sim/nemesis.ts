@@ -24,7 +24,7 @@ export interface Cluster {
   readonly trace: ((line: () => string) => void) | undefined;
 }
 
-type Deed = 'crash' | 'pause' | 'partition' | 'membership' | 'transfer' | 'campaign';
+type Deed = 'crash' | 'pause' | 'partition' | 'lag' | 'membership' | 'transfer' | 'campaign';
 
 /** Does to a cluster what machines, networks and operators do, until it is told to stop. */
 export class Nemesis {
@@ -38,6 +38,7 @@ export class Nemesis {
     this.#again('crash', plan.crash.mean);
     this.#again('pause', plan.clock.pauseMean);
     this.#again('partition', plan.partition.mean);
+    this.#again('lag', plan.lag.mean);
     this.#again('membership', plan.membership.mean);
     this.#again('transfer', plan.transferMean);
     this.#again('campaign', plan.campaignMean);
@@ -74,6 +75,8 @@ export class Nemesis {
         return this.#victim()?.pause(random.between(1, this.#plan.clock.pauseMax));
       case 'partition':
         return this.#partition();
+      case 'lag':
+        return this.#lag();
       case 'membership':
         return this.#changeMembership();
       case 'transfer':
@@ -95,23 +98,28 @@ export class Nemesis {
   }
 
   #crash(): void {
-    const { random, queue } = this.#cluster;
+    const { random } = this.#cluster;
     const first = this.#victim();
     if (first === undefined) return;
     // Now and then the power of the whole room fails.
     const room = random.chance(100) ? this.#cluster.nodes().filter((node) => node.up()) : [first];
-    for (const node of room) {
-      node.crash();
-      queue.after(random.between(1, this.#plan.crash.downMax), () => {
-        if (!node.up() && !this.#cluster.retired(node.id)) node.start();
-      });
-    }
+    for (const node of room) this.#switchOff(node);
+  }
+
+  #switchOff(node: SimNode): void {
+    const { random, queue } = this.#cluster;
+    node.crash();
+    queue.after(random.between(1, this.#plan.crash.downMax), () => {
+      if (!node.up() && !this.#cluster.retired(node.id)) node.start();
+    });
   }
 
   #partition(): void {
     const { random, network, queue } = this.#cluster;
     const ids = this.#cluster.nodes().map((node) => node.id);
     const victim = this.#victim();
+    queue.after(random.between(1, this.#plan.partition.lengthMax), () => network.heal());
+    if (this.#plan.partition.partial && random.chance(500)) return this.#cutLinks(ids);
     const apart = new Set(random.sample(ids, random.between(1, Math.max(1, ids.length - 1))));
     if (victim !== undefined) apart.add(victim.id);
     const oneWay = this.#plan.partition.asymmetric && random.chance(500);
@@ -124,15 +132,51 @@ export class Nemesis {
         if (!oneWay) network.block(outside, inside);
       }
     }
-    queue.after(random.between(1, this.#plan.partition.lengthMax), () => network.heal());
+  }
+
+  /** Single links, or all but those over one node: a bridge between nodes that do not hear each other. */
+  #cutLinks(ids: readonly PeerId[]): void {
+    const { random, network } = this.#cluster;
+    const bridge = random.chance(500) ? random.pick(ids) : undefined;
+    const oneWay = this.#plan.partition.asymmetric && random.chance(500);
+    this.#cluster.trace?.(() => `nemesis cuts links${bridge === undefined ? '' : ` but for those of ${bridge}`}`);
+    network.heal();
+    for (const one of ids) {
+      for (const other of ids) {
+        if (one >= other || one === bridge || other === bridge) continue;
+        if (!random.chance(bridge === undefined ? 400 : 900)) continue;
+        network.block(one, other);
+        if (!oneWay) network.block(other, one);
+      }
+    }
+  }
+
+  /** What a node gets is old, and often it cannot answer: it believes for long what is true no more. */
+  #lag(): void {
+    const { random, network, queue } = this.#cluster;
+    const victim = this.#victim()?.id;
+    if (victim === undefined) return;
+    const { lagMax, lengthMax } = this.#plan.lag;
+    const mute = random.chance(500);
+    this.#cluster.trace?.(() => `nemesis lets ${victim} hear late${mute ? ', and mutes it' : ''}`);
+    network.heal();
+    network.lag(victim, random.between(1, lagMax));
+    if (mute) for (const { id } of this.#cluster.nodes()) if (id !== victim) network.block(victim, id);
+    queue.after(random.between(1, lengthMax), () => network.heal());
   }
 
   #transfer(): void {
     const leader = this.#cluster.leader();
     const voters = leader?.status()?.membership.voters ?? [];
     if (leader === undefined || voters.length === 0) return;
-    const to = this.#cluster.random.pick(voters);
+    const { random, queue } = this.#cluster;
+    const to = random.pick(voters);
     leader.command((raft) => raft.transferLeadership(to));
+    if (!random.chance(this.#plan.transferFailsPerMille)) return;
+    const heir = this.#cluster.nodes().find((node) => node.id === to);
+    queue.after(random.between(1, 2 * this.#plan.raft.electionTicks), () => {
+      if (!this.#stopped && heir !== undefined) this.#switchOff(heir);
+    });
   }
 
   #changeMembership(): void {

@@ -1,6 +1,7 @@
 import type { Entry, LogIndex, Raft } from 'raft-ts';
 import type { RegisterOutput } from '../linearizability/index.ts';
 import type { MachineState } from './register-machine.ts';
+import { QuorumWatch } from './quorum-watch.ts';
 import type { SimDisk } from './sim-disk.ts';
 
 /** `refused` has no effect, now or later; anything else is known only by the answer. */
@@ -34,6 +35,7 @@ export class NodeLife {
   /** What happened during a pause. */
   readonly backlog: (() => void)[] = [];
   pausedUntil = 0;
+  readonly watch = new QuorumWatch();
 
   constructor(raft: Raft, disk: SimDisk, machine: MachineState) {
     this.raft = raft;

@@ -39,12 +39,20 @@ export function isMember(membership: Membership, peer: PeerId): boolean {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** What was decoded or digested before: simulated nodes share the bytes, and nobody changes them. */
+const commands = new WeakMap<Uint8Array, Command>();
+const digests = new WeakMap<Entry, number>();
+
 export function encodeCommand(command: Command): Uint8Array {
   return encoder.encode(JSON.stringify(command));
 }
 
 export function decodeCommand(data: Uint8Array): Command {
-  return JSON.parse(decoder.decode(data)) as Command;
+  const known = commands.get(data);
+  if (known !== undefined) return known;
+  const command = JSON.parse(decoder.decode(data)) as Command;
+  commands.set(data, command);
+  return command;
 }
 
 /** The state after a write, and what the client is told. */
@@ -62,19 +70,29 @@ export function applyCommand(
 
 /** A digest of an entry's contents without its index. */
 export function digestEntry(entry: Entry, seed: number): number {
-  let digest = mix(seed, entry.term);
+  let digest = digests.get(entry);
+  if (digest === undefined) {
+    digest = digestContents(entry);
+    digests.set(entry, digest);
+  }
+  return mix(mix(seed, entry.term), digest);
+}
+
+function digestContents(entry: Entry): number {
   switch (entry.kind) {
     case 'data':
-      digest = mix(digest, 1);
-      for (const byte of entry.data) digest = mix(digest, byte);
-      return digest;
+      return digestBytes(entry.data, 1);
     case 'empty':
-      return mix(digest, 2);
+      return 2;
     case 'membership':
-      digest = mix(digest, 3);
-      for (const byte of encoder.encode(JSON.stringify(entry.change))) digest = mix(digest, byte);
-      return digest;
+      return digestBytes(encoder.encode(JSON.stringify(entry.change)), 3);
   }
+}
+
+function digestBytes(bytes: Uint8Array, seed: number): number {
+  let digest = seed;
+  for (const byte of bytes) digest = mix(digest, byte);
+  return digest;
 }
 
 /** One step of FNV-1a (Fowler, Noll and Vo), of a whole number instead of a byte. */

@@ -8,12 +8,16 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
  * simulations. The same calls in the same order give the same results on every machine.
  */
 export class SeededRandom implements Random {
-  readonly #state = new Uint32Array(4);
+  #a: number;
+  #b: number;
+  #c = 0x2545f491;
+  #counter = 1;
 
   /** @param seed a whole number; those that differ in their lower 53 bits give unrelated sequences. */
   constructor(seed: number) {
     assert(Number.isSafeInteger(seed), 'a seed is a safe integer');
-    this.#state.set([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, 0x2545f491, 1]);
+    this.#a = seed >>> 0;
+    this.#b = Math.floor(seed / 2 ** 32) >>> 0;
     for (let round = 0; round < 15; round += 1) this.#next();
   }
 
@@ -75,13 +79,13 @@ export class SeededRandom implements Random {
   }
 
   #next(): number {
-    const state = this.#state;
-    const [a = 0, b = 0, c = 0, counter = 0] = state;
-    const result = (a + b + counter) >>> 0;
-    state[0] = b ^ (b >>> 9);
-    state[1] = c + (c << 3);
-    state[2] = ((c << 21) | (c >>> 11)) + result;
-    state[3] = counter + 1;
+    const b = this.#b;
+    const c = this.#c;
+    const result = (this.#a + b + this.#counter) >>> 0;
+    this.#a = (b ^ (b >>> 9)) >>> 0;
+    this.#b = (c + (c << 3)) >>> 0;
+    this.#c = (((c << 21) | (c >>> 11)) + result) >>> 0;
+    this.#counter = (this.#counter + 1) >>> 0;
     return result;
   }
 }

@@ -10,6 +10,8 @@ interface Call {
   readonly client: number;
   readonly input: RegisterInput;
   readonly start: number;
+  /** Of a write. */
+  command?: number;
   settled: boolean;
 }
 
@@ -42,9 +44,13 @@ export class SimClients {
     this.#stopped = true;
   }
 
-  /** What happened so far; calls without an answer are of unknown outcome. */
-  history(): readonly RegisterOperation[] {
-    return [...this.#history, ...[...this.#open].map(unknownOutcome)];
+  /**
+   * What happened, once nothing happens any more. Calls without an answer are of unknown outcome, but those that no node
+   * ever executed did not happen: without them far more histories can be judged.
+   */
+  history(executed: (command: number) => boolean): readonly RegisterOperation[] {
+    const unknown = [...this.#open].filter(({ command }) => command !== undefined && executed(command));
+    return [...this.#history, ...unknown.map(unknownOutcome)];
   }
 
   /** A write of its own, outside of the crowd's; `done` if and when it succeeds. */
@@ -94,7 +100,11 @@ export class SimClients {
       then();
     });
     if (input.kind === 'get') node.read(input.key, answer);
-    else node.write(this.#command(input), answer);
+    else {
+      const command = this.#command(input);
+      call.command = command.id;
+      node.write(command, answer);
+    }
   }
 
   #command(input: Command['input']): Command {

@@ -52,7 +52,7 @@ export class DiskImage {
 
   apply(batch: Batch): void {
     if (batch.hardState !== undefined) this.hardState = batch.hardState;
-    if (batch.install !== undefined) this.#install(batch.install);
+    if (batch.install !== undefined) this.install(batch.install);
     const first = batch.entries?.[0];
     if (batch.entries !== undefined && first !== undefined) {
       assert(first.index > this.base.index && first.index <= this.lastIndex() + 1, 'disk: the log has no holes');
@@ -63,7 +63,7 @@ export class DiskImage {
     if (batch.compactTo !== undefined && batch.compactTo > this.base.index) this.#dropTo(batch.compactTo);
   }
 
-  #install({ index, term, machine }: NonNullable<Batch['install']>): void {
+  protected install({ index, term, machine }: NonNullable<Batch['install']>): void {
     // Section 7 of the paper: what follows a matching entry stays.
     if (this.term(index) === term) this.#dropTo(index);
     else {

@@ -11,6 +11,8 @@ const CALM: NetworkPlan = {
   slowPerMille: 0,
   lossPerMille: 0,
   duplicatePerMille: 0,
+  latePerMille: 0,
+  lateMax: 1,
   noticePerMille: 0,
 };
 

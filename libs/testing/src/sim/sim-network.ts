@@ -17,8 +17,14 @@ export class SimNetwork {
   readonly #queue: EventQueue;
   readonly #random: SeededRandom;
   readonly #deliver: (to: PeerId, packet: Packet) => boolean;
-  readonly #blocked = new Set<string>();
+  readonly #blocked = new Set<number>();
+  /** How much longer packets to a node take. */
+  readonly #lag = new Map<PeerId, number>();
   #plan: NetworkPlan;
+  #sent = 0;
+  /** What was sent before `#forgetBefore` is not delivered after `#forgetAfter`. */
+  #forgetBefore = 0;
+  #forgetAfter = Infinity;
 
   /** @param deliver hands a packet to a node; false if it is down. */
   constructor(
@@ -37,26 +43,50 @@ export class SimNetwork {
     this.#plan = plan;
   }
 
+  /** What is on its way now and takes longer than `delay` gets lost. */
+  forget(delay: number): void {
+    this.#forgetBefore = this.#queue.now();
+    this.#forgetAfter = this.#queue.now() + delay;
+  }
+
+  /** How many packets were sent so far. */
+  sent(): number {
+    return this.#sent;
+  }
+
   /** Cuts the way from one node to another; the way back is another. */
   block(from: PeerId, to: PeerId): void {
-    this.#blocked.add(`${from}>${to}`);
+    this.#blocked.add(link(from, to));
+  }
+
+  /** From now on packets to a node take so much longer. */
+  lag(to: PeerId, delay: number): void {
+    this.#lag.set(to, delay);
   }
 
   heal(): void {
     this.#blocked.clear();
+    this.#lag.clear();
   }
 
   send(from: PeerId, to: PeerId, packet: Packet, fate?: Fate): void {
     const plan = this.#plan;
+    this.#sent += 1;
     if (this.#random.chance(plan.lossPerMille)) this.#queue.after(this.#delay(), () => fate?.('lost'));
     else this.#carry(from, to, packet, fate);
     // A forwarded write travels on a connection that knows its requests; only datagrams, as it were, are repeated.
-    if (packet.kind === 'core' && this.#random.chance(plan.duplicatePerMille)) this.#carry(from, to, packet);
+    if (packet.kind !== 'core') return;
+    if (this.#random.chance(plan.duplicatePerMille)) this.#carry(from, to, packet);
+    if (this.#random.chance(plan.latePerMille)) {
+      this.#carry(from, to, packet, undefined, this.#random.between(1, plan.lateMax));
+    }
   }
 
-  #carry(from: PeerId, to: PeerId, packet: Packet, fate?: Fate): void {
-    this.#queue.after(this.#delay(), () => {
-      const arrived = !this.#blocked.has(`${from}>${to}`) && this.#deliver(to, packet);
+  #carry(from: PeerId, to: PeerId, packet: Packet, fate?: Fate, delay = this.#delay()): void {
+    const sentAt = this.#queue.now();
+    this.#queue.after(delay + (this.#lag.get(to) ?? 0), () => {
+      const forgotten = sentAt <= this.#forgetBefore && this.#queue.now() > this.#forgetAfter;
+      const arrived = !forgotten && !this.#blocked.has(link(from, to)) && this.#deliver(to, packet);
       fate?.(arrived ? 'delivered' : 'lost');
     });
   }
@@ -66,4 +96,9 @@ export class SimNetwork {
     const delay = this.#random.between(delayMin, delayMax);
     return this.#random.chance(slowPerMille) ? delay * this.#random.between(2, 20) : delay;
   }
+}
+
+/** A number for each direction between two nodes; node numbers are small here. */
+function link(from: PeerId, to: PeerId): number {
+  return from * 4096 + to;
 }

@@ -1,5 +1,5 @@
 import { assert } from '@coffer/kernel';
-import type { CreateRaft, Entry, LogIndex, Message, PeerId, Raft, RaftStatus, Ready } from 'raft-ts';
+import type { CreateRaft, Entry, LogIndex, Message, PeerId, Raft, RaftStanding, Ready } from 'raft-ts';
 import type { EventQueue } from './event-queue.ts';
 import { UNITS_PER_TICK } from './event-queue.ts';
 import type { FaultPlan } from './fault-plan.ts';
@@ -22,6 +22,7 @@ export interface NodeWorld {
   readonly createRaft: CreateRaft;
   readonly plan: () => FaultPlan;
   readonly makeDisk: (contents: DiskImage) => SimDisk;
+  readonly reopen: (contents: DiskImage, id: PeerId) => DiskImage;
   readonly trace: ((line: () => string) => void) | undefined;
 }
 
@@ -47,8 +48,8 @@ export class SimNode {
   }
 
   /** Of a node that is up. */
-  status(): RaftStatus | undefined {
-    return this.#life?.raft.status();
+  status(): RaftStanding | undefined {
+    return this.#life?.raft.standing();
   }
 
   /** What would be there after the worst crash now. */
@@ -72,7 +73,7 @@ export class SimNode {
     const life = new NodeLife(createRaft(config, restored, disk), disk, machine);
     this.#life = life;
     this.#trace(() => `starts at ${machine.applied}, term ${hardState.term}, vote ${hardState.vote}`);
-    witness.started(this.id, life.raft.status());
+    witness.started(this.id, life.raft.standing());
     this.#after(random.between(1, this.#tickEvery), life, () => this.#tick(life));
     this.#act(life, () => undefined);
   }
@@ -85,7 +86,7 @@ export class SimNode {
     const tears = random.chance(this.#world.plan().disk.tearPerMille);
     const surviving = tears ? random.between(0, life.disk.pending()) : 0;
     this.#trace(() => `crashes; ${surviving} of ${life.disk.pending()} unsynced batches survive`);
-    this.#contents = life.disk.crash(surviving);
+    this.#contents = this.#world.reopen(life.disk.crash(surviving), this.id);
     this.#life = undefined;
   }
 
@@ -113,6 +114,7 @@ export class SimNode {
         return;
       }
       const { message, contents } = packet;
+      life.watch.heard(message.from);
       if (contents !== undefined) life.offers.set(offerKey(message.from, contents.applied), contents);
       this.#trace(() => `gets ${JSON.stringify(message)}`);
       life.raft.step(message);
@@ -130,7 +132,7 @@ export class SimNode {
         life.writes.set(command.id, answer);
         return;
       }
-      const { leader } = life.raft.status();
+      const { leader } = life.raft.standing();
       const { network, plan } = this.#world;
       if (outcome.reason !== 'not-leader' || leader === 0 || leader === this.id || !plan().clients.forward) {
         return answer({ kind: 'refused' });
@@ -161,7 +163,10 @@ export class SimNode {
     this.#after(this.#tickEvery, life, () => this.#tick(life));
     // A stopped machine does not count the ticks it slept through.
     if (life.pausedUntil > this.#world.queue.now()) return;
-    this.#act(life, () => life.raft.tick());
+    this.#act(life, () => {
+      life.raft.tick();
+      life.watch.ticked(life.raft.standing(), this.#world.plan().raft.electionTicks);
+    });
   }
 
   #after(delay: number, life: NodeLife, run: () => void): void {
@@ -183,7 +188,7 @@ export class SimNode {
       return;
     }
     action();
-    this.#world.witness.observe(this.#observed(life), life.raft.status());
+    this.#world.witness.observe(this.#observed(life), life.raft.standing());
     this.#pump(life);
   }
 
@@ -221,9 +226,11 @@ export class SimNode {
 
   #sync(life: NodeLife, batch: Batch, then: () => void): void {
     const { random, plan } = this.#world;
+    const { syncMin, syncMax, stallPerMille, stallMax } = plan().disk;
     life.writing = true;
     life.disk.submit(batch);
-    this.#after(random.between(plan().disk.syncMin, plan().disk.syncMax), life, () =>
+    const stalls = stallPerMille > 0 && random.chance(stallPerMille);
+    this.#after(random.between(syncMin, stalls ? stallMax : syncMax), life, () =>
       this.#act(life, () => {
         life.disk.complete(batch, true);
         life.writing = false;
@@ -243,7 +250,7 @@ export class SimNode {
     this.#applySoon(life);
     for (const state of ready.readStates) this.#readable(life, state);
     life.raft.advance();
-    this.#world.witness.observe(this.#observed(life), life.raft.status());
+    this.#world.witness.observe(this.#observed(life), life.raft.standing());
   }
 
   #send(life: NodeLife, messages: readonly Message[]): void {
@@ -304,6 +311,7 @@ export class SimNode {
       life.machine = contents;
       const kept = life.committed.filter((entry) => entry.index > index);
       life.committed.splice(0, life.committed.length, ...kept);
+      this.#world.witness.replaced(this.#observed(life), contents);
       life.raft.snapshotInstalled({ index, term, membership });
       this.#answerReads(life);
       this.#applySoon(life);
@@ -342,6 +350,7 @@ export class SimNode {
       const command = decodeCommand(entry.data);
       const result = applyCommand(values, command);
       values = result.values;
+      this.#world.witness.executes(command.id);
       const waiting = life.writes.get(command.id);
       life.writes.delete(command.id);
       answer = () => waiting?.({ kind: 'done', output: result.output });
@@ -351,7 +360,7 @@ export class SimNode {
     }
     const digest = digestEntry(entry, mix(machine.digest, entry.index));
     life.machine = { applied: entry.index, term: entry.term, membership, values, digest };
-    this.#world.witness.applied(this.id, life.machine, raft.status().term);
+    this.#world.witness.applied(this.id, life.machine, raft.standing().term);
     answer?.();
   }
 

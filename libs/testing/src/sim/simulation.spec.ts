@@ -1,6 +1,6 @@
 import { AssertionFailure } from '@coffer/kernel';
 import { createRaft } from 'raft-ts';
-import { decorated } from './planted-bugs.ts';
+import { decorated } from './planted/decorated.ts';
 import { runSchedules } from './schedule-run.ts';
 import { scheduleSettings } from './schedule-settings.ts';
 import { simulate, SimulationFailure } from './simulation.ts';

@@ -2,7 +2,7 @@ import { assert } from '@coffer/kernel';
 import type { CreateRaft, PeerId } from 'raft-ts';
 import { checkLinearizable, printOffence, registerModel } from '../linearizability/index.ts';
 import { EventQueue, UNITS_PER_TICK } from './event-queue.ts';
-import { calmPlan, drawPlan } from './fault-plan.ts';
+import { calmPlan, drawPlan, isRestful } from './fault-plan.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Cluster } from './nemesis.ts';
@@ -27,6 +27,8 @@ export interface SimulationSetup {
   readonly adjustPlan?: (plan: FaultPlan) => FaultPlan;
   /** Makes a node's disk; for tests of the simulator itself. */
   readonly makeDisk?: (contents: DiskImage) => SimDisk;
+  /** What a node finds when it starts again; for tests of the simulator itself. Default: what it left. */
+  readonly reopen?: (contents: DiskImage, id: PeerId) => DiskImage;
   /** Gets a line for everything of note that happens. */
   readonly trace?: (line: string) => void;
 }
@@ -69,6 +71,8 @@ export const STEPS_DEFAULT = 4000;
 
 /** Within so many election timeouts after the last fault a cluster must be well. */
 const RECOVERY_ELECTIONS = 60;
+/** So many election timeouts of rest are looked at. */
+const REST_ELECTIONS = 6;
 /** An upper bound that only a program that runs away reaches. */
 const RECOVERY_EVENTS_MAX = 400_000;
 const CHECK_STEPS_MAX = 300_000;
@@ -126,6 +130,7 @@ class Simulation implements Cluster {
       createRaft: setup.createRaft,
       plan: () => this.#plan,
       makeDisk: setup.makeDisk ?? ((contents) => new SimDisk(contents)),
+      reopen: setup.reopen ?? ((contents) => contents),
       trace: this.trace,
     };
     this.#bootstrap();
@@ -136,7 +141,8 @@ class Simulation implements Cluster {
   run(seed: number, steps: number): SimulationReport {
     while (this.#events < steps) this.#step();
     this.#recover();
-    const history = this.#clients.history();
+    this.#rest();
+    const history = this.#clients.history((command) => this.#witness.executed(command));
     const result = checkLinearizable(registerModel, history, { stepsMax: CHECK_STEPS_MAX });
     if (result.verdict === 'not-linearizable') throw new Violation('linearizability', printOffence(result.offence));
     const states = this.nodes().map((node) => node.machine());
@@ -227,9 +233,12 @@ class Simulation implements Cluster {
   /** The end of all faults: within the bound there is a leader, it takes a write, and all members apply it. */
   #recover(): void {
     this.trace?.(() => 'calm');
+    const changes = this.#plan.membership.mean > 0;
     this.#plan = calmPlan(this.#plan);
     this.network.use(this.#plan.network);
+    this.network.forget(2 * this.#plan.raft.electionTicks * UNITS_PER_TICK);
     this.#nemesis.stop();
+    if (!changes) this.#leaveDown();
     const bound = this.queue.now() + RECOVERY_ELECTIONS * this.#plan.raft.electionTicks * UNITS_PER_TICK;
     const eventsMax = this.#events + RECOVERY_EVENTS_MAX;
     let written = false;
@@ -248,6 +257,46 @@ class Simulation implements Cluster {
     }
   }
 
+  /** After that nothing happens: the leader leads on, nobody else tries, and there are heartbeats and little else. */
+  #rest(): void {
+    const { raft } = this.#plan;
+    if (!isRestful(this.#plan)) return;
+    const election = raft.electionTicks * UNITS_PER_TICK;
+    // What the faults began, such as a transfer, may yet come to its end.
+    this.#runFor(2 * election);
+    const leader = this.leader();
+    const term = leader?.status()?.term;
+    const sent = this.network.sent();
+    this.#runFor(REST_ELECTIONS * election);
+    if (leader === undefined || this.leader() !== leader || leader.status()?.term !== term) {
+      throw new Violation('stability', `node ${leader?.id ?? 0} led term ${term ?? 0}, and then: ${this.#overview()}`);
+    }
+    // Heartbeats of a fast clock with their answers, and what those say to each other who do not know that they are out.
+    const nodes = this.nodes().length;
+    const ticks = REST_ELECTIONS * raft.electionTicks;
+    const most = 4 * nodes * ticks + REST_ELECTIONS * nodes * nodes;
+    const said = this.network.sent() - sent;
+    if (said > most) throw new Violation('quiet', `${said} messages in ${ticks} ticks of ${nodes} nodes at rest`);
+  }
+
+  #runFor(units: number): void {
+    const until = this.queue.now() + units;
+    while (this.queue.now() < until) this.#step();
+  }
+
+  /** A majority is enough: some voters stay down for good. */
+  #leaveDown(): void {
+    const { voters, minorityStaysDown } = this.#plan;
+    if (!minorityStaysDown) return;
+    let left = this.random.between(0, Math.floor((voters - 1) / 2));
+    const leader = this.leader();
+    for (const node of this.random.sample(this.nodes().slice(0, voters), left)) {
+      if (left === 1 && leader !== undefined && this.random.chance(500)) this.retire(leader);
+      else this.retire(node);
+      left -= 1;
+    }
+  }
+
   /** All members applied the same, and that is all there is. */
   #converged(): boolean {
     const leader = this.leader();
@@ -257,7 +306,7 @@ class Simulation implements Cluster {
     const { applied, digest } = leader.machine();
     if (applied < this.#witness.appliedMax() || applied < status.commit) return false;
     for (const node of this.#nodes.values()) {
-      if (!isMember(status.membership, node.id)) continue;
+      if (!isMember(status.membership, node.id) || this.#retired.has(node.id)) continue;
       const state = node.machine();
       if (state.applied !== applied) return false;
       if (state.digest !== digest) {
@@ -268,12 +317,16 @@ class Simulation implements Cluster {
   }
 
   #standstill(written: boolean): string {
+    return `${written ? 'the write reached not all members' : 'no write succeeded'}: ${this.#overview()}`;
+  }
+
+  #overview(): string {
     const nodes = this.nodes().map((node) => {
       const status = node.status();
       if (status === undefined) return `${node.id} down`;
       const { role, term, commit, lastIndex } = status;
       return `${node.id} ${role} term ${term} applied ${node.machine().applied} commit ${commit} last ${lastIndex}`;
     });
-    return `${written ? 'the write reached not all members' : 'no write succeeded'}: ${nodes.join('; ')}`;
+    return nodes.join('; ');
   }
 }

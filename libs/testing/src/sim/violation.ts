@@ -12,6 +12,12 @@ export type Invariant =
   | 'order of application'
   | 'linearizability'
   | 'liveness'
+  /** A leader that has heard no quorum for long must not lead on (thesis, section 6.2). */
+  | 'check quorum'
+  /** While all is well, leader and term stay (thesis, sections 4.2.3 and 9.6). */
+  | 'stability'
+  /** While all is well and nobody calls, there is little to say. */
+  | 'quiet'
   | 'assertion';
 
 /** A promise of Raft, or of the service on it, that a schedule broke. */

@@ -1,4 +1,4 @@
-import type { Entry, LogIndex, Message, PeerId, RaftStatus, Ready, Term } from 'raft-ts';
+import type { Entry, LogIndex, Message, PeerId, RaftStanding, Ready, Term } from 'raft-ts';
 import { digestEntry, mix } from './register-machine.ts';
 import type { MachineState } from './register-machine.ts';
 import { Violation } from './violation.ts';
@@ -33,6 +33,8 @@ export class Witness {
   /** By index: the first application, anywhere, and the latest term it can have been committed in. */
   readonly #applied = new Map<LogIndex, { readonly digest: number; readonly term: Term; readonly knownIn: Term }>();
   #appliedMax: LogIndex = 0;
+  /** The numbers of all commands that any node applied. */
+  readonly #executed = new Set<number>();
   /** The highest term that each node spoke in, over all its lives. */
   readonly #spoken = new Map<PeerId, Term>();
   /** Of the current life of each node. */
@@ -49,6 +51,16 @@ export class Witness {
     return this.#appliedMax;
   }
 
+  /** A node applied a client's command. */
+  executes(command: number): void {
+    this.#executed.add(command);
+  }
+
+  /** Whether any node applied a client's command. */
+  executed(command: number): boolean {
+    return this.#executed.has(command);
+  }
+
   /** A state that all start from, as if it had been applied. */
   bootstrapped(state: MachineState): void {
     this.#applied.set(state.applied, { digest: state.digest, term: state.term, knownIn: state.term });
@@ -57,7 +69,7 @@ export class Witness {
   }
 
   /** A node came up. */
-  started(id: PeerId, status: RaftStatus): void {
+  started(id: PeerId, status: RaftStanding): void {
     this.#seen.set(id, { term: status.term, commit: status.commit, wasLeader: false });
     if (status.term < (this.#spoken.get(id) ?? 0)) {
       throw new Violation('monotonic term', `node ${id} came back in term ${status.term}, before one it spoke in`);
@@ -65,7 +77,7 @@ export class Witness {
   }
 
   /** After each call of a node's core. */
-  observe(node: Observed, status: RaftStatus): void {
+  observe(node: Observed, status: RaftStanding): void {
     const { id } = node;
     const seen = this.#seen.get(id);
     if (seen === undefined) return;
@@ -138,6 +150,13 @@ export class Witness {
     }
   }
 
+  /** When its state and log were replaced: what the log kept after the snapshot is of the same log. */
+  replaced(node: Observed, state: MachineState): void {
+    const after = node.logTerm(state.applied + 1);
+    if (after === undefined || after >= state.term) return;
+    throw new Violation('log matching', `node ${node.id} kept entries of term ${after} behind those of ${state.term}`);
+  }
+
   #leads(term: Term, id: PeerId): void {
     const leader = this.#leaders.get(term);
     if (leader === undefined) this.#leaders.set(term, id);
@@ -187,7 +206,7 @@ export class Witness {
   }
 
   /** A leader commits what is durable on a majority (both, in a joint phase), and counts only its own term. */
-  #committed(node: Observed, status: RaftStatus): void {
+  #committed(node: Observed, status: RaftStanding): void {
     const term = node.logTerm(status.commit);
     if (term !== undefined && term !== status.term) {
       throw new Violation(
