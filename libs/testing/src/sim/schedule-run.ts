@@ -1,16 +1,38 @@
 import { simulate, SimulationFailure } from './simulation.ts';
 import type { SimulationReport, SimulationSetup } from './simulation.ts';
+import type { Invariant } from './violation.ts';
 
-/** What many schedules came to. */
-export interface ScheduleTotals {
+/** What many schedules came to, in numbers; see `SimulationReport`. */
+export interface ScheduleFigures {
   schedules: number;
   events: number;
   answered: number;
   unknown: number;
   applied: number;
   undecided: number;
+}
+
+export interface ScheduleTotals extends ScheduleFigures {
   /** The first failures, in the order of their seeds. */
   readonly failures: SimulationFailure[];
+}
+
+/** A failure as it goes from one process to another. */
+export interface PlainFailure {
+  readonly seed: number;
+  readonly invariant: Invariant;
+  readonly message: string;
+  /** Of a failed assertion: where it was. */
+  readonly stack?: string;
+}
+
+export function plainFailure({ seed, invariant, message, cause }: SimulationFailure): PlainFailure {
+  const stack = invariant === 'assertion' && cause instanceof Error ? cause.stack : undefined;
+  return { seed, invariant, message, ...(stack === undefined ? {} : { stack }) };
+}
+
+export function emptyTotals(): ScheduleFigures {
+  return { schedules: 0, events: 0, answered: 0, unknown: 0, applied: 0, undecided: 0 };
 }
 
 /**
@@ -24,15 +46,7 @@ export function runSchedules(
   enough: (totals: ScheduleTotals) => boolean = () => false,
   failuresMax = 1,
 ): ScheduleTotals {
-  const totals: ScheduleTotals = {
-    schedules: 0,
-    events: 0,
-    answered: 0,
-    unknown: 0,
-    applied: 0,
-    undecided: 0,
-    failures: [],
-  };
+  const totals: ScheduleTotals = { ...emptyTotals(), failures: [] };
   for (let seed = first; seed < first + count; seed += 1) {
     try {
       add(totals, simulate(seed, setup));

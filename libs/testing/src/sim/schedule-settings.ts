@@ -6,6 +6,8 @@ export interface ScheduleSettings {
   readonly schedules: number | undefined;
   /** Events of the phase of faults; `SIM_STEPS`. */
   readonly steps: number | undefined;
+  /** How many processes; `SIM_WORKERS`. */
+  readonly workers: number | undefined;
   /** Whether to tell everything; `SIM_TRACE=1`. */
   readonly trace: boolean;
 }
@@ -17,6 +19,7 @@ export function scheduleSettings(env: Readonly<Record<string, string | undefined
     seed: seed ?? 1,
     schedules: wholeNumber(env, 'SIM_SCHEDULES') ?? (seed === undefined ? undefined : 1),
     steps: wholeNumber(env, 'SIM_STEPS'),
+    workers: wholeNumber(env, 'SIM_WORKERS'),
     trace: env['SIM_TRACE'] === '1',
   };
 }

@@ -59,7 +59,7 @@ export class SimulationFailure extends Error {
   readonly invariant: Invariant;
 
   constructor(seed: number, steps: number, invariant: Invariant, detail: string, cause: unknown) {
-    const replay = `SIM_SEED=${seed} SIM_STEPS=${steps} SIM_TRACE=1 npm run simulate -w @coffer/testing`;
+    const replay = `SIM_SEED=${seed} SIM_STEPS=${steps} SIM_TRACE=1 npm run simulate`;
     super(`seed ${seed}: ${detail}\nreplay: ${replay}`, { cause });
     this.seed = seed;
     this.invariant = invariant;

@@ -17,7 +17,7 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'a vote is forgotten over a restart',
     sources: ['hashicorp/raft#661', 'ktoso/akka-raft#56'],
     caughtBy: ['one vote a term', 'election safety'],
-    seed: 1,
+    seed: 2,
     plant: (createRaft) => ({
       createRaft: (config, restored, log) =>
         createRaft(config, { ...restored, hardState: { ...restored.hardState, vote: 0 } }, log),
@@ -30,14 +30,18 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     caughtBy: ['one vote a term', 'election safety', 'assertion'],
     seed: 1,
     plant: within([
-      { file: 'roles.ts', find: '  if (term !== core.term) {\n    core.term = term;', replace: '  {\n    core.term = term;' },
+      {
+        file: 'roles.ts',
+        find: '  if (term !== core.term) {\n    core.term = term;',
+        replace: '  {\n    core.term = term;',
+      },
     ]),
   },
   {
     name: 'a vote that comes twice counts twice',
     sources: ['ktoso/akka-raft#45', 'ktoso/akka-raft#50', 'xnnyygn/xraft#27'],
     caughtBy: ['election safety', 'state machine safety', 'leader completeness'],
-    seed: 1,
+    seed: 3,
     plant: within(
       [
         {
@@ -74,7 +78,7 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'answers to a pre-vote count as votes',
     sources: ['canonical/raft#196'],
     caughtBy: ['election safety', 'state machine safety', 'leader completeness'],
-    seed: 1,
+    seed: 3,
     plant: within([
       {
         file: 'election.ts',
@@ -92,7 +96,7 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'half of an even number is a majority',
     sources: ['async-raft/async-raft#143', 'apache/kafka#16211'],
     caughtBy: ['election safety', 'commit by quorum', 'state machine safety', 'leader completeness'],
-    seed: 1,
+    seed: 19,
     plant: within([
       {
         file: 'quorum.ts',
@@ -112,7 +116,7 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'the longer log wins, whatever its last term',
     sources: ['streed/simpleRaft#10', 'sile/noraft#22'],
     caughtBy: ['leader completeness', 'state machine safety', 'liveness', 'assertion'],
-    seed: 1,
+    seed: 91,
     plant: within(
       [
         {
@@ -128,7 +132,7 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'a vote needs a log that is both longer and of a later term',
     sources: ['hashicorp/raft#94', 'neo4j/neo4j#6289'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 98,
     plant: within(
       [
         {
@@ -144,30 +148,37 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
     name: 'nobody tells a node that asks for pre-votes in an earlier term',
     sources: ['etcd-io/etcd#8243', 'canonical/raft#279', 'databendlabs/openraft#1796'],
     caughtBy: ['liveness'],
-    seed: 1,
-    plant: within([
-      {
-        file: 'raft-core.ts',
-        find: `      case 'pre-vote':
+    seed: 11,
+    plant: within(
+      [
+        {
+          file: 'raft-core.ts',
+          find: `      case 'pre-vote':
         core.send({ kind: 'pre-vote-reply', from: id, to, term, reject: true });
         return;`,
-        replace: `      case 'pre-vote':
+          replace: `      case 'pre-vote':
         return;`,
-      },
-    ], brieflyLed),
+        },
+      ],
+      brieflyLed,
+    ),
   },
   {
     name: 'nobody tells a leader of an earlier term',
     sources: ['etcd-io/etcd#8501', 'cockroachdb/cockroach#18151'],
     caughtBy: ['liveness', 'stability'],
-    seed: 1,
+    seed: 373,
     plant: within([{ file: 'raft-core.ts', find: '        replyToAppend(core, to, 0);\n', replace: '' }]),
   },
   {
     name: 'a node that hears no leader raises its term without asking first, and is listened to',
-    sources: ['hashicorp/raft#411', 'canonical/raft#137', 'https://blog.cloudflare.com/a-byzantine-failure-in-the-real-world/'],
+    sources: [
+      'hashicorp/raft#411',
+      'canonical/raft#137',
+      'https://blog.cloudflare.com/a-byzantine-failure-in-the-real-world/',
+    ],
     caughtBy: ['stability'],
-    seed: 1,
+    seed: 34,
     plant: within(
       [
         {
@@ -189,9 +200,11 @@ export const ELECTION_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a leader that hears nobody leads on',
-    sources: ['etcd-io/etcd#3866', 'cockroachdb/cockroach#104042'],
+    sources: ['etcd-io/raft@65b78dc', 'cockroachdb/cockroach#104042'],
     caughtBy: ['check quorum'],
     seed: 1,
-    plant: within([{ file: 'raft-core.ts', find: `    if (active !== 'won') {`, replace: `    if (active === undefined) {` }]),
+    plant: within([
+      { file: 'raft-core.ts', find: `    if (active !== 'won') {`, replace: `    if (active === undefined) {` },
+    ]),
   },
 ];

@@ -25,9 +25,9 @@ function blankDisk(): DiskImage {
 export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
   {
     name: 'members change several at a time without a joint phase',
-    sources: ['ktoso/akka-raft#49', 'redpanda-data/redpanda#17675', 'raft.pdf, figure 10'],
+    sources: ['ktoso/akka-raft#49', 'redpanda-data/redpanda#17675', 'Ongaro and Ousterhout 2014, figure 10'],
     caughtBy: ['election safety', 'state machine safety', 'leader completeness', 'linearizability'],
-    seed: 1,
+    seed: 5,
     plant: around(withoutJointPhase, (plan) => ({
       ...plan,
       voters: 3,
@@ -39,14 +39,14 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     name: 'learners count in the quorum',
     sources: ['lni/dragonboat#94', 'Mininglamp-OSS/octo-im#43'],
     caughtBy: ['state machine safety', 'leader completeness', 'linearizability'],
-    seed: 1,
+    seed: 6,
     plant: around(committing(learnersCount), (plan) => ({ ...restless(plan), learners: 2 })),
   },
   {
     name: 'in a joint phase the new group commits alone',
     sources: ['async-raft/async-raft#62', 'camunda/camunda#60086'],
     caughtBy: ['commit by quorum', 'state machine safety', 'leader completeness'],
-    seed: 1,
+    seed: 2,
     plant: within(
       [
         {
@@ -63,7 +63,7 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     name: 'in a joint phase the new group elects alone',
     sources: ['async-raft/async-raft#62', 'redpanda-data/redpanda#17675'],
     caughtBy: ['election safety', 'leader completeness', 'check quorum', 'state machine safety'],
-    seed: 1,
+    seed: 58,
     plant: within(
       [
         {
@@ -81,7 +81,7 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     name: 'a change is taken while another is under way',
     sources: ['etcd-io/etcd#11284', 'etcd-io/etcd#5004', 'redpanda-data/redpanda#17675'],
     caughtBy: ['election safety', 'state machine safety', 'leader completeness', 'commit by quorum', 'linearizability'],
-    seed: 1,
+    seed: 2,
     plant: within(
       [
         {
@@ -95,11 +95,17 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a node campaigns that has not applied a change it knows to be committed',
-    sources: ['etcd-io/etcd#12133', 'etcd-io/etcd#7625', 'etcd-io/raft#234'],
+    sources: ['etcd-io/etcd#12134', 'etcd-io/etcd#7625', 'etcd-io/raft#234'],
     caughtBy: ['election safety', 'state machine safety', 'leader completeness', 'commit by quorum', 'linearizability'],
-    seed: 1,
+    seed: 34,
     plant: within(
-      [{ file: 'election.ts', find: '  if (hasUnappliedChange(core)) return;', replace: '  if (core.id === 0 && hasUnappliedChange(core)) return;' }],
+      [
+        {
+          file: 'election.ts',
+          find: '  if (hasUnappliedChange(core)) return;',
+          replace: '  if (core.id === 0 && hasUnappliedChange(core)) return;',
+        },
+      ],
       (plan) => ({ ...busyMembership(plan), applyDelayMax: 4000, membership: { mean: 300, stepsMax: 2 } }),
     ),
   },
@@ -107,7 +113,7 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     name: 'nobody leaves the joint phase once its leader is gone',
     sources: ['tikv/raft-rs#101', 'etcd-io/raft@bd3c759'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 5,
     plant: within(
       [
         {
@@ -125,7 +131,7 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     name: 'a leader that is removed goes at once, though the others still count on its vote',
     sources: ['etcd-io/etcd#11284', 'sofastack/sofa-jraft#940'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 49,
     plant: within(
       [
         {
@@ -148,15 +154,28 @@ export const MEMBERSHIP_BUGS: readonly PlantedBug[] = [
     caughtBy: ['liveness', 'assertion', 'election safety', 'commit by quorum', 'stability'],
     seed: 1,
     plant: within(
-      [{ file: 'snapshots.ts', find: '  core.membership = meta.membership;\n  core.appliedMembership = meta.membership;\n', replace: '' }],
+      [
+        {
+          file: 'snapshots.ts',
+          find: '  core.membership = meta.membership;\n  core.appliedMembership = meta.membership;\n',
+          replace: '',
+        },
+      ],
       busyMembership,
     ),
   },
   {
     name: 'a node that lost its disk comes back as the member it was',
     sources: ['rethinkdb/rethinkdb#5289', 'etcd-io/etcd#11726'],
-    caughtBy: ['monotonic term', 'one vote a term', 'leader completeness', 'commit by quorum', 'state machine safety', 'assertion'],
-    seed: 1,
+    caughtBy: [
+      'monotonic term',
+      'one vote a term',
+      'leader completeness',
+      'commit by quorum',
+      'state machine safety',
+      'assertion',
+    ],
+    seed: 2,
     plant: (createRaft) => ({ createRaft, reopen: (contents, id) => (id === 2 ? blankDisk() : contents) }),
   },
 ];

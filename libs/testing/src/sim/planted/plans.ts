@@ -135,10 +135,10 @@ export function cutOffLearners(plan: FaultPlan): FaultPlan {
     compactAfter: 0,
     clock: { driftPerCent: 40, pauseMean: 0, pauseMax: 1 },
     crash: { mean: 0, downMax: 1 },
-    partition: { mean: 1200, lengthMax: 2500, asymmetric: false, partial: false },
+    partition: { mean: 700, lengthMax: 1500, asymmetric: false, partial: false },
     lag: { ...plan.lag, mean: 0 },
     membership: { ...plan.membership, mean: 0 },
-    clients: { ...plan.clients, count: 12, keys: 1, readPerMille: 800, thinkMax: 40, toLeaderPerMille: 0, timeout: 200 },
+    clients: { ...plan.clients, count: 8, keys: 1, readPerMille: 800, thinkMax: 60, toLeaderPerMille: 0, timeout: 200 },
   };
 }
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createRaft } from 'raft-ts';
 import { alteredCore } from './altered-core.ts';
 import { hunt } from './hunt.ts';
@@ -21,7 +22,9 @@ describe('an altered core', () => {
     await expect(alteredCore([{ ...alteration, file: 'no-such-file.ts' }])).rejects.toThrow('no file no-such-file.ts');
   });
 
-  it('says where each mistake was made', () => {
+  it('says where each mistake was made, and so does the documentation', async () => {
+    const page = await readFile(new URL('../../../../../docs/raft-history.md', import.meta.url), 'utf8');
+    for (const { name } of PLANTED_BUGS) expect(page).toContain(`| ${name} `);
     for (const { name, sources } of PLANTED_BUGS) {
       expect([name, sources.length > 0 && sources.every((source) => source.length > 0)]).toEqual([name, true]);
     }

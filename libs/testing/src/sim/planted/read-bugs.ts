@@ -45,28 +45,30 @@ export const READ_BUGS: readonly PlantedBug[] = [
     name: 'a leader answers reads without a round',
     sources: ['https://aphyr.com/posts/316-call-me-maybe-etcd-and-consul', 'andrewjstone/rafter#8'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 28,
     plant: around(answeringAlone(() => true)),
   },
   {
     name: 'a leader answers reads by a lease that others do not keep',
     sources: ['etcd-io/raft#99', 'etcd-io/raft#166'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 3,
     plant: around(byLease, manyReads),
   },
   {
     name: 'a new leader answers reads before it has committed an entry of its own',
     sources: ['etcd-io/etcd#7331', 'tikv/tikv#9239', 'tikv/tikv#6340', 'RedisLabs/redisraft#22', 'adjoint-io/raft#54'],
     caughtBy: ['linearizability'],
-    seed: 1,
-    plant: within([{ file: 'read-index.ts', find: '  if (!core.committedInTerm) {', replace: '  if (core.id === 0) {' }]),
+    seed: 16,
+    plant: within([
+      { file: 'read-index.ts', find: '  if (!core.committedInTerm) {', replace: '  if (core.id === 0) {' },
+    ]),
   },
   {
     name: 'any answer to a heartbeat confirms the reads that wait, whenever it was sent',
     sources: ['etcd-io/etcd#20418', 'etcd-io/raft#397'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 38,
     plant: within(
       [
         {
@@ -84,7 +86,7 @@ export const READ_BUGS: readonly PlantedBug[] = [
     name: 'a read joins a round of heartbeats that is under way',
     sources: ['etcd-io/etcd#20418', 'etcd-io/raft#397'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 1081,
     plant: within(
       [
         {
@@ -98,9 +100,9 @@ export const READ_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a read is confirmed by learners',
-    sources: ['lni/dragonboat#94', 'etcd-io/etcd#10589'],
+    sources: ['Ongaro 2014, sections 4.2.1 and 6.4'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 132,
     plant: within(
       [
         {
@@ -118,14 +120,14 @@ export const READ_BUGS: readonly PlantedBug[] = [
     name: 'a read does not wait until its index is applied',
     sources: ['etcd-io/etcd#13464', 'etcd-io/etcd#3879'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 3,
     plant: around(unwaited),
   },
   {
     name: "an answer to an earlier life's read is taken for this one's",
     sources: ['etcd-io/raft@5a1e8a2', 'etcd-io/etcd#20418'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 36,
     plant: within(
       [{ file: 'core-state.ts', find: 'new PendingReads(config.random(2 ** 40))', replace: 'new PendingReads(0)' }],
       (plan) => ({

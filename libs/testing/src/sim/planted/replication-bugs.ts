@@ -51,37 +51,45 @@ const COARSE_BACK_UP: Alteration = {
 export const REPLICATION_BUGS: readonly PlantedBug[] = [
   {
     name: "an earlier term's entry is committed by counting",
-    sources: ['raft.pdf, figure 8', 'logcabin/logcabin#44', 'microsoft/CCF#4472', 'microsoft/CCF#5748'],
+    sources: [
+      'Ongaro and Ousterhout 2014, figure 8',
+      'logcabin/logcabin#44',
+      'microsoft/CCF#4472',
+      'microsoft/CCF#5748',
+    ],
     caughtBy: ['state machine safety', 'leader completeness', 'linearizability'],
-    seed: 1,
+    seed: 67,
     plant: around(committing(oldTermByCounting), figureEight),
   },
   {
     name: 'entries are applied before a quorum has them',
     sources: ['https://jepsen.io/analyses/redis-raft-1b3fbf6', 'https://aphyr.com/posts/284-call-me-maybe-mongodb'],
     caughtBy: ['state machine safety', 'leader completeness', 'linearizability'],
-    seed: 1,
+    seed: 12,
     plant: around(committing(withoutQuorum), plain),
   },
   {
     name: 'a follower commits all of its log that the leader has committed somewhere',
     sources: ['atomix/copycat#265', 'scylladb/scylladb#9965', 'rabbitmq/ra#508'],
     caughtBy: ['state machine safety', 'leader completeness', 'assertion'],
-    seed: 1,
-    plant: within([
-      COARSE_BACK_UP,
-      {
-        file: 'replication.ts',
-        find: 'log.commitTo(Math.min(message.commit, outcome.lastIndex));',
-        replace: 'log.commitTo(Math.min(message.commit, log.lastIndex));',
-      },
-    ], oneByOne),
+    seed: 8,
+    plant: within(
+      [
+        COARSE_BACK_UP,
+        {
+          file: 'replication.ts',
+          find: 'log.commitTo(Math.min(message.commit, outcome.lastIndex));',
+          replace: 'log.commitTo(Math.min(message.commit, log.lastIndex));',
+        },
+      ],
+      oneByOne,
+    ),
   },
   {
     name: 'heartbeats carry the commit index beyond what the follower is known to have',
     sources: ['etcd-io/raft#139', 'apache/ratis#289'],
     caughtBy: ['state machine safety', 'leader completeness', 'assertion'],
-    seed: 1,
+    seed: 35,
     plant: within([
       {
         file: 'heartbeat.ts',
@@ -94,7 +102,7 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
     name: 'a follower cuts its log at the end of every append',
     sources: ['microsoft/CCF#5991', 'microsoft/CCF#6016', 'databendlabs/openraft#511', 'vesoft-inc/nebula#2483'],
     caughtBy: ['leader completeness', 'commit by quorum', 'state machine safety', 'assertion'],
-    seed: 1,
+    seed: 53,
     plant: within([
       {
         file: 'raft-log.ts',
@@ -110,21 +118,24 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
     name: 'a follower answers with the end of its log instead of that of the append',
     sources: ['microsoft/CCF#6016', 'ravendb/ravendb#9325'],
     caughtBy: ['commit by quorum', 'state machine safety', 'leader completeness', 'assertion'],
-    seed: 1,
-    plant: within([
-      COARSE_BACK_UP,
-      {
-        file: 'replication.ts',
-        find: 'replyToAppend(core, message.from, outcome.lastIndex);',
-        replace: 'replyToAppend(core, message.from, log.lastIndex);',
-      },
-    ], oneByOne),
+    seed: 8,
+    plant: within(
+      [
+        COARSE_BACK_UP,
+        {
+          file: 'replication.ts',
+          find: 'replyToAppend(core, message.from, outcome.lastIndex);',
+          replace: 'replyToAppend(core, message.from, log.lastIndex);',
+        },
+      ],
+      oneByOne,
+    ),
   },
   {
     name: 'the term of the entry before an append is not compared',
-    sources: ['raft.pdf, section 5.3', 'ravendb/ravendb#7135'],
+    sources: ['Ongaro and Ousterhout 2014, section 5.3', 'ravendb/ravendb#7135'],
     caughtBy: ['log matching', 'state machine safety', 'commit by quorum', 'leader completeness', 'assertion'],
-    seed: 1,
+    seed: 179,
     plant: within([
       {
         file: 'raft-log.ts',
@@ -135,12 +146,20 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'what is committed is handed out in parts, and what did not fit is skipped',
-    sources: ['etcd-io/etcd#10063', 'etcd-io/raft@8ecce32'],
+    sources: ['etcd-io/etcd#9982', 'etcd-io/raft@8ecce32'],
     caughtBy: ['order of application', 'state machine safety'],
-    seed: 1,
+    seed: 5,
     plant: within([
-      { file: 'raft-core.ts', find: 'const COMMITTED_BYTES_MAX = 4 << 20;', replace: 'const COMMITTED_BYTES_MAX = 200;' },
-      { file: 'raft-log.ts', find: '    this.#handed += entries.length;\n', replace: '    this.#handed = this.#commit;\n' },
+      {
+        file: 'raft-core.ts',
+        find: 'const COMMITTED_BYTES_MAX = 4 << 20;',
+        replace: 'const COMMITTED_BYTES_MAX = 200;',
+      },
+      {
+        file: 'raft-log.ts',
+        find: '    this.#handed += entries.length;\n',
+        replace: '    this.#handed = this.#commit;\n',
+      },
       {
         file: 'raft-log.ts',
         find: `    assert(entries.at(-1)?.index === this.#handed, 'committed entries are handed out without a gap');\n`,
@@ -152,7 +171,7 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
     name: 'the window of a follower that answers no more is never opened again',
     sources: ['etcd-io/raft#54', 'matrixarkai/TemporalStore#322'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 18,
     plant: within([
       {
         file: 'replication.ts',
@@ -165,7 +184,7 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
     name: 'a lost append is not noticed while there is nothing new to send',
     sources: ['etcd-io/raft@85e68cf', 'yugabyte/yugabyte-db#32876'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 877,
     plant: within([
       {
         file: 'replication.ts',
@@ -178,7 +197,7 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
     name: 'the bytes of committed entries keep counting as uncommitted',
     sources: ['etcd-io/etcd#10199', 'cockroachdb/cockroach#31689'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 6,
     plant: within(
       [
         {
@@ -208,23 +227,23 @@ export const REPLICATION_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a proposal that was taken is called refused',
-    sources: ['https://jepsen.io/analyses/redis-raft-1b3fbf6', 'hashicorp/raft#300'],
+    sources: ['https://jepsen.io/analyses/redis-raft-1b3fbf6'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 2,
     plant: around(deniedProposal),
   },
   {
     name: 'a proposal is made a second time when its answer is late',
     sources: ['RedisLabs/redisraft#52'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 5,
     plant: around(proposedTwice),
   },
   {
     name: 'a transfer of the lead that came to nothing is never given up',
     sources: ['databendlabs/openraft#2088', 'hashicorp/raft#487'],
     caughtBy: ['liveness'],
-    seed: 1,
+    seed: 3,
     plant: within(
       [
         {

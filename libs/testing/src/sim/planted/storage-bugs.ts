@@ -103,7 +103,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     name: 'the applied index is saved without all that was applied',
     sources: ['etcd-io/etcd#13766', 'etcd-io/etcd#13854'],
     caughtBy: ['linearizability'],
-    seed: 1,
+    seed: 8,
     plant: (createRaft) => ({ createRaft, makeDisk: (contents) => new TornDisk(contents) }),
   },
   {
@@ -122,13 +122,21 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a snapshot drops the entries after it that were acknowledged',
-    sources: ['RedisLabs/raft#49', 'etcd-io/etcd#11726'],
+    sources: ['RedisLabs/raft#49'],
     caughtBy: ['leader completeness', 'commit by quorum', 'assertion', 'state machine safety'],
-    seed: 1,
+    seed: 112,
     plant: async (createRaft) => ({
       ...(await within([
-        { file: 'snapshots.ts', find: '  if (snapshot.index <= log.commit) {', replace: '  if (snapshot.index <= log.applied) {' },
-        { file: 'snapshots.ts', find: '  if (log.matches(snapshot.index, snapshot.term)) {', replace: '  if (snapshot.index < 0) {' },
+        {
+          file: 'snapshots.ts',
+          find: '  if (snapshot.index <= log.commit) {',
+          replace: '  if (snapshot.index <= log.applied) {',
+        },
+        {
+          file: 'snapshots.ts',
+          find: '  if (log.matches(snapshot.index, snapshot.term)) {',
+          replace: '  if (snapshot.index < 0) {',
+        },
       ])(createRaft)),
       makeDisk: (contents) =>
         new SimDisk(new ForgetfulImage(contents.hardState, contents.machine, contents.base, contents.entries)),
@@ -143,7 +151,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     name: 'entries of another log outlive a snapshot',
     sources: ['scylladb/scylladb#9551', 'scylladb/scylladb#9965'],
     caughtBy: ['log matching', 'state machine safety', 'leader completeness', 'assertion', 'commit by quorum'],
-    seed: 1,
+    seed: 114,
     plant: (createRaft) => ({
       createRaft,
       makeDisk: (contents) =>
@@ -153,9 +161,9 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'entries are applied to a state that a snapshot is about to replace',
-    sources: ['atomix/atomix#418', 'RedisLabs/redisraft#43'],
+    sources: ['atomix/atomix#418', 'RedisLabs/redisraft#45'],
     caughtBy: ['order of application', 'assertion', 'state machine safety'],
-    seed: 1,
+    seed: 229,
     plant: within(
       [
         {
