@@ -28,7 +28,7 @@ export class ClusterSeeker {
 
   constructor(deps: ClusterSeekerDeps, seal: () => ShamirSealManager | undefined) {
     this.#deps = deps;
-    this.#client = new JoinClient(deps.clock, deps.random, deps.log.named('join'));
+    this.#client = new JoinClient(deps.clock);
     this.#seal = seal;
   }
 
@@ -67,7 +67,7 @@ export class ClusterSeeker {
   }
 
   async #seek(targets: JoinTargets, nonVoter: boolean): Promise<void> {
-    const { clock, log, raft } = this.#deps;
+    const { clock, log, raft, random } = this.#deps;
     for (let pauseMs = PAUSE_MS; raft.clusterId() === undefined; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
       try {
         await this.find(targets, nonVoter);
@@ -75,7 +75,8 @@ export class ClusterSeeker {
       } catch (error) {
         log.debug('still looking for a cluster to join', { error });
       }
-      await sleep(clock, pauseMs, this.#ended.signal);
+      // Nodes that start together do not ask together.
+      await sleep(clock, pauseMs + random.below(pauseMs), this.#ended.signal);
     }
   }
 

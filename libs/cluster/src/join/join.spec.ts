@@ -4,7 +4,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text as readText } from 'node:stream/consumers';
-import { Secret, silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import { Secret, systemClock, systemRandom } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import type { NodeAddress } from '@coffer/storage';
 import type { JoinGrant, JoinSealer, JoinTarget } from '../cluster.ts';
@@ -191,7 +191,7 @@ describe('JoinServer', () => {
 
 describe('JoinClient', () => {
   const never = new AbortController().signal;
-  const client = new JoinClient(systemClock, systemRandom, silentLog);
+  const client = new JoinClient(systemClock);
   const me = { address: joiner, nonVoter: true };
   const servers: Server[] = [];
   let bodies: string[] = [];
@@ -271,7 +271,7 @@ describe('JoinClient', () => {
 
   it('gives up at once with the wrong key, without asking to be let in', async () => {
     const target = await listen(leader(otherSealer));
-    expect(await codeOf(() => client.joinAny([target], me, sealer, never))).toBe('wrong-key');
+    expect(await codeOf(() => client.join(target, me, sealer, never))).toBe('wrong-key');
     expect(bodies).toHaveLength(1);
   });
 
@@ -291,29 +291,6 @@ describe('JoinClient', () => {
   it('refuses a grant for another cluster than the challenge', async () => {
     const target = await listen(leader(sealer, (data) => ({ ...data, cluster_id: 'another' })));
     expect(await codeOf(() => client.join(target, me, sealer, never))).toBe('malformed');
-  });
-
-  it('tries its targets in turn until one lets it in', async () => {
-    const nobody = { leaderApiAddress: 'http://127.0.0.1:1' };
-    const broken = await listen(() => Promise.resolve([500, 'oops']));
-    let sealedYet = true;
-    const right = leader();
-    const sealedFirst = await listen((path, body) => {
-      if (!sealedYet) return right(path, body);
-      sealedYet = false;
-      return Promise.resolve([503, { errors: ['Vault is sealed'] }]);
-    });
-    const granted = await client.joinAny([nobody, broken, sealedFirst], me, sealer, never);
-    expect(granted.peerId).toBe(2);
-  });
-
-  it('stops trying when told to', async () => {
-    const controller = new AbortController();
-    const target = await listen(() => {
-      controller.abort(new Error('sealing'));
-      return Promise.resolve([503, {}]);
-    });
-    await expect(client.challengeAny([target], 'node-2', controller.signal)).rejects.toThrow('sealing');
   });
 
   it('follows a standby to the leader, with the same body, but not in circles', async () => {
