@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -332,5 +332,97 @@ describe('the command line', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['kept.snap', 'raft.snap']);
     const { code, stderr } = await run(['operator', 'raft', 'snapshot', 'inspect', file]);
     assert.deepEqual([code, stderr.trim()], [2, 'Error inspecting the snapshot: this is no complete gzip file']);
+  });
+});
+
+describe('automatic snapshots', () => {
+  let cluster;
+  let folder;
+  const path = 'sys/storage/raft/snapshot-auto';
+  before(async () => {
+    cluster = await Cluster.start({ nodes: 3 });
+    folder = mkdtempSync(join(tmpdir(), 'coffer-snapshot-'));
+  });
+  after(async () => {
+    await cluster?.stop();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('are taken by the active node, read back, and kept up to a number', async () => {
+    const kept = join(folder, 'kept');
+    const written = await cluster.request(cluster.nodes[0], 'POST', `${path}/config/often`, {
+      body: { interval: '1s', retain: 3, path_prefix: kept, storage_type: 'local', file_prefix: 'nightly' },
+    });
+    assert.equal(written.status, 204, JSON.stringify(written.body));
+    const names = () => (existsSync(kept) ? readdirSync(kept).filter((name) => name.endsWith('.snap')) : []);
+    const first = await eventually('a snapshot', async () => names()[0]);
+    await eventually('the first is replaced', async () => names().length === 3 && !names().includes(first));
+    for (const name of names()) assert.match(name, /^nightly-\d{19}\.snap$/);
+    for (const node of cluster.nodes) {
+      const { body } = await cluster.request(node, 'GET', `${path}/status/often`);
+      assert.equal(body.data.consecutive_errors, 0);
+      assert.equal(body.data.last_snapshot_error, '');
+      assert.ok(body.data.last_snapshot_url.startsWith(kept));
+      assert.ok(Date.parse(body.data.next_snapshot_start) > Date.parse(body.data.last_snapshot_start));
+      const config = await cluster.request(node, 'GET', `${path}/config/often`);
+      assert.deepEqual(config.body.data, {
+        interval: 1,
+        retain: 3,
+        path_prefix: kept,
+        file_prefix: 'nightly',
+        storage_type: 'local',
+        local_max_space: 0,
+      });
+      const list = await cluster.request(node, 'LIST', `${path}/config`);
+      assert.deepEqual(list.body.data.keys, ['often']);
+    }
+    // The next active node goes on with it.
+    await cluster.request(await cluster.active(), 'PUT', 'sys/step-down');
+    await cluster.ready();
+    const newest = names().sort().at(-1);
+    await eventually('it goes on', async () => !names().includes(newest));
+    const archive = readFileSync(join(kept, names().sort().at(-1)));
+    assert.equal((await restore(cluster, cluster.nodes[1], archive)).status, 204);
+    assert.equal((await cluster.request(cluster.nodes[0], 'DELETE', `${path}/config/often`)).status, 204);
+    assert.equal((await cluster.request(cluster.nodes[0], 'GET', `${path}/status/often`)).status, 404);
+  });
+
+  it('say what went wrong, and are tried again', async () => {
+    const file = join(folder, 'no-folder');
+    writeFileSync(file, '');
+    await cluster.request(cluster.nodes[0], 'POST', `${path}/config/broken`, {
+      body: { interval: '1s', path_prefix: file, storage_type: 'local' },
+    });
+    const status = await eventually('a failure is told', async () => {
+      const { body } = await cluster.request(cluster.nodes[0], 'GET', `${path}/status/broken`);
+      return body.data?.consecutive_errors >= 2 && body.data;
+    });
+    assert.match(status.last_snapshot_error, /EEXIST|ENOTDIR/);
+    assert.equal(status.last_snapshot_url, '');
+    await cluster.request(cluster.nodes[0], 'DELETE', `${path}/config/broken`);
+  });
+
+  it('are not configured in ways that cannot work', async () => {
+    const good = { interval: '1h', path_prefix: '/tmp/x', storage_type: 'local' };
+    for (const [change, field] of [
+      [{ interval: '0s' }, 'interval'],
+      [{ interval: undefined }, 'interval'],
+      [{ retain: 0 }, 'retain'],
+      [{ path_prefix: 'relative' }, 'path_prefix'],
+      [{ path_prefix: '/tmp/../etc' }, 'path_prefix'],
+      [{ path_prefix: undefined }, 'path_prefix'],
+      [{ file_prefix: '../x' }, 'file_prefix'],
+      [{ storage_type: 'azure-blob' }, 'storage_type'],
+      [{ local_max_space: -1 }, 'local_max_space'],
+      [{ storage_type: 'aws-s3', path_prefix: 'x' }, 'aws_s3_bucket'],
+      [{ storage_type: 'aws-s3', path_prefix: 'x', aws_s3_bucket: 'b' }, 'aws_s3_region'],
+    ]) {
+      const { status, body } = await cluster.request(cluster.nodes[0], 'POST', `${path}/config/bad`, {
+        body: { ...good, ...change },
+      });
+      assert.equal(status, 400, JSON.stringify(change));
+      assert.match(body.errors[0], new RegExp(`^${field}: expected`));
+    }
+    assert.equal((await cluster.request(cluster.nodes[0], 'GET', `${path}/config/bad`)).status, 404);
   });
 });

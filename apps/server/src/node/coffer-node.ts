@@ -16,7 +16,6 @@ import type {
   NodeOperations,
   RaftOperations,
   RaftStatusOperations,
-  SnapshotOperations,
   StorageTrouble,
 } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
@@ -24,7 +23,7 @@ import type { EngineType, Request } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
 import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
 import type { ClusterPart } from './cluster-part.ts';
-import type { RestorableNode } from '../snapshots/cluster-snapshots.ts';
+import type { NodeSnapshots, RestorableNode } from '../snapshots/cluster-snapshots.ts';
 import { describeInFlight } from './in-flight.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
@@ -42,7 +41,7 @@ export interface NodeParts {
   /** `sys/storage/raft`, where that is the storage. */
   readonly raft?: RaftOperations & RaftStatusOperations & AutopilotOperations;
   /** Snapshots of the state, where the store can be put back to one. */
-  readonly snapshots?: (node: RestorableNode) => SnapshotOperations;
+  readonly snapshots?: (node: RestorableNode) => NodeSnapshots;
   readonly plugins: PluginSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -88,6 +87,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #generateRoot: GenerateRoot | undefined;
   readonly #offLoop = new OffLoopPool(2);
   readonly #systemEngine: EngineType;
+  readonly #snapshots: NodeSnapshots | undefined;
   readonly #haWaiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
   #services: NodeServices | undefined;
@@ -117,12 +117,13 @@ export class CofferNode implements NodeOperations, NodeStatus {
       lost: () => this.#sealLost(),
     });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
+    this.#snapshots = parts.snapshots?.(this.#restorable());
     this.#systemEngine = systemEngine(
       systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.raft, {
         plugins: parts.plugins,
         random,
         rawStorageEndpoint: parts.rawStorageEndpoint,
-        ...(parts.snapshots ? { snapshots: parts.snapshots(this.#restorable()) } : {}),
+        ...(this.#snapshots ? { snapshots: this.#snapshots } : {}),
       }),
       { barrier: () => this.#barrier, version: VERSION, buildDate: BUILD_DATE },
     ) as EngineType;
@@ -205,6 +206,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
       services.leases.deactivate();
       services.tokens.deactivate();
       services.mounts.deactivate();
+      this.#snapshots?.schedules.stop();
     } else if (this.#activeEpoch !== state.epoch) {
       await this.#activate(services);
       this.#activeEpoch = state.epoch;
@@ -269,6 +271,8 @@ export class CofferNode implements NodeOperations, NodeStatus {
     await services.mounts.activate();
     services.tokens.activate();
     services.leases.activate();
+    const system = services.router.mount(ROOT_NAMESPACE, 'sys/');
+    if (system) this.#snapshots?.schedules.start(system.context);
   }
 
   async #startServices(): Promise<void> {
@@ -300,6 +304,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#services = undefined;
     this.#activeEpoch = undefined;
     this.#dropAttempts();
+    this.#snapshots?.schedules.stop();
     for (const part of this.#started.splice(0)) await part.stop();
     services?.policies.close();
     services?.transactor.close();

@@ -17,6 +17,7 @@ import {
   pluginCatalogPaths,
   raftPaths,
   raftSnapshotPaths,
+  snapshotAutoPaths,
   raftStatusPaths,
   rawPaths,
   rekeyPaths,
@@ -32,12 +33,12 @@ import type {
   NodeOperations,
   RaftOperations,
   RaftStatusOperations,
-  SnapshotOperations,
 } from '@coffer/core-system';
 import type { PluginSource } from '@coffer/core-api';
 import type { Random } from '@coffer/kernel';
 import { wrappingPaths } from '@coffer/core-wrapping';
 import type { PathDeclaration } from '@coffer/sdk';
+import type { NodeSnapshots } from '../snapshots/cluster-snapshots.ts';
 import type { NodeServices } from './services.ts';
 
 /** What `sys/` needs besides the node and its services. */
@@ -46,7 +47,7 @@ export interface SystemParts {
   readonly random: Random;
   /** Whether `sys/raw` is served. */
   readonly rawStorageEndpoint: boolean;
-  readonly snapshots?: SnapshotOperations;
+  readonly snapshots?: NodeSnapshots;
 }
 
 /**
@@ -76,7 +77,9 @@ export function systemPaths(
     ...mountPaths('auth', mountDeps),
     ...remountPaths(mounts),
     ...(raft ? [...raftPaths(raft), ...raftStatusPaths(raft), ...autopilotPaths(raft)] : []),
-    ...(parts.snapshots ? raftSnapshotPaths(parts.snapshots) : []),
+    ...(parts.snapshots
+      ? [...raftSnapshotPaths(parts.snapshots), ...snapshotAutoPaths(parts.snapshots.schedules)]
+      : []),
     ...keyStatusPaths(() => services().barrier),
     ...introspectionPaths(node),
     ...loggerPaths(node),

@@ -3,13 +3,17 @@ import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { REQUIRED_BARRIER_KEYS } from '@coffer/barrier';
 import type { SealKey } from '@coffer/barrier';
+import { decodeSnapshot } from '@coffer/cluster';
 import type { RaftNode } from '@coffer/cluster';
-import type { SnapshotOperations } from '@coffer/core-system';
+import type { SnapshotOperations, SnapshotSchedules } from '@coffer/core-system';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import { RequestError, badRequest } from '@coffer/sdk';
 import { ArchiveError, STATE_FORMAT, readArchive, writeArchive } from '@coffer/snapshot';
 import { StorageError } from '@coffer/storage';
+import { LocalStore } from './local-store.ts';
 import { primed } from './primed.ts';
+import { SnapshotScheduler } from './snapshot-scheduler.ts';
+import type { ScheduleStorage } from './snapshot-scheduler.ts';
 
 /** What the node has to do with its snapshots. */
 export interface RestorableNode {
@@ -34,13 +38,34 @@ export interface ClusterSnapshotsDeps extends RestorableNode {
  */
 const PART_OF_FREE_SPACE = 1 / 3;
 
+/** Snapshots by hand and by themselves. */
+export interface NodeSnapshots extends SnapshotOperations {
+  readonly schedules: SnapshotSchedules & {
+    /** The node is active. */
+    start(storage: ScheduleStorage): void;
+    stop(): void;
+  };
+}
+
 /** Archives of the cluster's state, and back. */
-export class ClusterSnapshots implements SnapshotOperations {
+export class ClusterSnapshots implements NodeSnapshots {
+  readonly schedules: SnapshotScheduler;
   readonly #deps: ClusterSnapshotsDeps;
   #restoring = false;
 
   constructor(deps: ClusterSnapshotsDeps) {
     this.#deps = deps;
+    this.schedules = new SnapshotScheduler({
+      clock: deps.clock,
+      log: deps.log,
+      save: () => this.save(),
+      verify: (archive) => this.verify(archive),
+      openStore: async ({ pathPrefix, target }) => {
+        if (target.kind === 'local') return new LocalStore(pathPrefix);
+        const { S3Store } = await import('./s3-store.ts');
+        return new S3Store(target, pathPrefix);
+      },
+    });
   }
 
   save(): Promise<AsyncIterable<Uint8Array>> {
@@ -72,6 +97,18 @@ export class ClusterSnapshots implements SnapshotOperations {
     } finally {
       await snapshot.close();
     }
+  }
+
+  /** Reads an archive and checks every sum and seal in it. @throws ArchiveError, StorageError `corrupt` */
+  async verify(archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const sealKey = this.#sealKey();
+    await readArchive(archive, {
+      stateBytesMax: Number.POSITIVE_INFINITY,
+      state: async (contents) => {
+        for await (const part of decodeSnapshot(contents)) void part;
+      },
+      unseal: (sealed) => sealKey.decrypt(sealed),
+    });
   }
 
   async restore(archive: AsyncIterable<Uint8Array>, force: boolean): Promise<void> {

@@ -19,6 +19,8 @@ export * from './plugin-catalog.path.ts';
 export * from './raft-status.path.ts';
 export * from './raft.path.ts';
 export * from './raft-snapshot.path.ts';
+export * from './snapshot-auto.path.ts';
+export * from './snapshot-schedule.ts';
 export * from './raw.path.ts';
 export * from './rekey.path.ts';
 export * from './rekey.ts';
