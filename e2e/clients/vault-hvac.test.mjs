@@ -1,35 +1,14 @@
 /** hvac, Vault's client for Python, at the release that requirements.txt names, through each node of a cluster. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Cluster, cleanEnvironment } from '../cluster.mjs';
-import { root } from '../program.mjs';
+import { pythonPrograms } from '../python-venv.mjs';
 
 const here = join(dirname(fileURLToPath(import.meta.url)), 'python');
 const requirements = join(here, 'requirements.txt');
-const venv = join(root, 'node_modules/.cache/e2e-python');
-
-function mustRun(command, args) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
-  assert.ok(!error && status === 0, `${command} ${args.join(' ')}: ${error ?? ''}${stdout}${stderr}`);
-}
-
-/** A virtual environment with what requirements.txt names, made once. @returns its Python */
-function python() {
-  const stamp = join(venv, 'requirements.sha256');
-  const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
-  const program = join(venv, 'bin/python');
-  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-    mustRun('python3', ['-m', 'venv', '--clear', venv]);
-    mustRun(program, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements]);
-    writeFileSync(stamp, wanted);
-  }
-  return program;
-}
 
 function unittest(program, environment) {
   return new Promise((resolve, reject) => {
@@ -46,7 +25,7 @@ describe('hvac', () => {
   let cluster;
   let program;
   before(async () => {
-    program = python();
+    program = join(pythonPrograms('e2e-python', requirements), 'python');
     cluster = await Cluster.start({ nodes: 3 });
   });
   after(() => cluster?.stop());
