@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { ServerProcess, call } from '../cluster.mjs';
 import { eventually, pause, serverCommand } from '../program.mjs';
 import { Network } from './link-proxy.mjs';
+import { Turns } from '../../libs/kernel/dist/index.js';
 
 /** Bytes of the small file system of some nodes: the data of a round fits many times. */
 const SMALL_DISK_BYTES = 256 * 1024 * 1024;
@@ -29,6 +30,10 @@ export class ChaosCluster {
   guest;
   network = new Network();
   token = '';
+  /** Of a database that the nodes share; undefined with raft. */
+  database;
+  /** Two faults at once do not start it twice. */
+  databaseTurns = new Turns();
   /** What went wrong without a fault's help. */
   incidents = [];
   #keys = [];
@@ -46,11 +51,15 @@ export class ChaosCluster {
    * @param {boolean} options.tmpfs whether file systems can be mounted; the second and third node then get small ones
    * @param {number | undefined} options.trailingLogs entries that the log keeps: few, and who was away needs a snapshot
    * @param {string[]} options.command
+   * @param {{program: import('../../libs/testing/dist/databases/index.js').ServerProgram, storage: string} | undefined} options.database
+   *   one that the nodes share in the place of raft, and how they are told of it
    */
-  static async start({ portBase, tmpfs, trailingLogs, command = serverCommand() }) {
+  static async start({ portBase, tmpfs, trailingLogs, command = serverCommand(), database }) {
     const cluster = new ChaosCluster(mkdtempSync(join(tmpdir(), 'coffer-chaos-')));
     cluster.command = command;
     cluster.trailingLogs = trailingLogs;
+    cluster.database = database?.program;
+    cluster.storage = database?.storage;
     try {
       await cluster.#prepare(await freePorts(portBase, 12), tmpfs);
       for (const node of [...cluster.nodes, cluster.guest]) cluster.#keepers.push(cluster.#keep(node));
@@ -94,7 +103,7 @@ export class ChaosCluster {
     }
     for (const node of [...this.nodes, this.guest]) {
       const others = node === this.guest ? [] : this.nodes.filter((other) => other !== node);
-      writeFileSync(node.configFile, configOf(node, others, this.trailingLogs));
+      writeFileSync(node.configFile, configOf(node, this.storage ?? raftStorage(node, others, this.trailingLogs)));
       await this.network.front(node.id, node.advertisedPort, node.clusterPort, () =>
         node.process?.alive ? node.process.pid : undefined,
       );
@@ -217,6 +226,7 @@ export class ChaosCluster {
         );
         if (!answers.every(({ status }) => status === 200))
           throw new Error(`lookup-self: ${answers.map(({ status }) => status).join(' ')}`);
+        if (this.database) return true;
         const { body } = await this.request(this.nodes[0], 'GET', 'sys/storage/raft/configuration', {
           timeoutMs: 15_000,
         });
@@ -260,6 +270,7 @@ export class ChaosCluster {
     // a keeper may have started one while the others were ended
     for (const node of [...this.nodes, this.guest]) if (node?.process?.alive) await node.process.end('SIGKILL');
     this.network.close();
+    await this.database?.remove();
     for (const folder of this.#mounts) {
       execFileSync('umount', ['-l', folder]);
       mounted.delete(folder);
@@ -288,13 +299,17 @@ function isFree(port) {
   });
 }
 
-function configOf(node, others, trailingLogs) {
+function raftStorage(node, others, trailingLogs) {
   const joins = others.map(({ url }) => `  retry_join {\n    leader_api_addr = "${url}"\n  }\n`).join('');
   return `storage "raft" {
   path    = "${node.folder}"
   node_id = "${node.id}"
 ${trailingLogs === undefined ? '' : `  trailing_logs = ${trailingLogs}\n`}${joins}}
+`;
+}
 
+function configOf(node, storage) {
+  return `${storage}
 listener "tcp" {
   address         = "127.0.0.1:${node.apiPort}"
   cluster_address = "127.0.0.1:${node.clusterPort}"

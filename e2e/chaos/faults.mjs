@@ -158,6 +158,17 @@ async function standbyOf(fault) {
   return others[fault.other % others.length];
 }
 
+async function restartDatabase({ cluster, note, hold }, signal) {
+  await cluster.databaseTurns.take(async () => {
+    note(`${signal} to the database`);
+    cluster.database.signal('SIGCONT');
+    await cluster.database.end(signal);
+    await hold();
+    // What is left of the former one may be in the way for a moment.
+    await eventually('the database is back', () => cluster.database.start().then(() => true));
+  });
+}
+
 const KINDS = {
   'kill-leader': withLeader(kill),
   'kill-node': withNode(kill),
@@ -312,6 +323,14 @@ const KINDS = {
   'slow-disk': withNode(trace(({ delayMs }) => `delay_enter=${delayMs * 1000}`, false)),
   'stuck-disk': withLeader(trace(() => 'delay_enter=3000000', true)),
   'failing-disk': withLeader(trace(() => 'error=EIO', true)),
+  'restart-database': (fault) => restartDatabase(fault, 'SIGINT'),
+  'kill-database': (fault) => restartDatabase(fault, 'SIGKILL'),
+  'pause-database': async ({ cluster, note, hold }) => {
+    note('stop the database');
+    cluster.database.signal('SIGSTOP');
+    await hold();
+    cluster.database.signal('SIGCONT');
+  },
 };
 
 /** Lets the guest go, wherever it got to. */

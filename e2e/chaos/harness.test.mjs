@@ -10,7 +10,7 @@ import { runRound } from './round.mjs';
 import { pause } from '../program.mjs';
 import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
 
-const offers = new Set(['tmpfs', 'strace']);
+const offers = new Set(['tmpfs', 'strace', 'members', 'database']);
 
 function historyOf(...operations) {
   const history = new History();

@@ -6,7 +6,8 @@ import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
 
 /**
  * Every kind of fault: how often it is chosen among the others, for how long it lasts, and what the machine must offer
- * for it (`tmpfs`: root, to mount one; `strace`: to delay and fail calls of a process).
+ * for it (`tmpfs`: root, to mount one; `strace`: to delay and fail calls of a process). `members` and `database` are not the
+ * machine's: they tell faults of Raft's membership from those of a database that the nodes share.
  */
 export const FAULTS = {
   'kill-leader': { weight: 5, forMs: [50, 2500] },
@@ -28,13 +29,16 @@ export const FAULTS = {
   'step-down': { weight: 4, forMs: [1, 1] },
   'seal-node': { weight: 2, forMs: [50, 1500] },
   'seal-leader': { weight: 2, forMs: [50, 1500] },
-  'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership' },
-  'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership' },
-  'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership' },
+  'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership', needs: 'members' },
+  'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership', needs: 'members' },
+  'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership', needs: 'members' },
   'full-disk': { weight: 3, forMs: [500, 4000], needs: 'tmpfs' },
   'slow-disk': { weight: 2, forMs: [500, 4000], needs: 'strace' },
   'stuck-disk': { weight: 2, forMs: [1500, 4000], needs: 'strace' },
   'failing-disk': { weight: 2, forMs: [200, 2000], needs: 'strace' },
+  'restart-database': { weight: 3, forMs: [50, 2500], needs: 'database' },
+  'kill-database': { weight: 3, forMs: [50, 2500], needs: 'database' },
+  'pause-database': { weight: 3, forMs: [100, 5000], needs: 'database' },
 };
 
 /**

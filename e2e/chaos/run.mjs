@@ -13,6 +13,7 @@
  *   --rounds-per-cluster=20   after so many, a new cluster
  *   --port-base=21000   the first of the ports to use
  *   --failures=FOLDER   where logs and histories of failed rounds are kept (default: the system's folder for temporary files)
+ *   --storage=raft      or postgresql, etcd: what the nodes keep their data in
  *   --stale-reads       clients read what may be stale, which has to be found: the run must fail
  */
 import { execFileSync } from 'node:child_process';
@@ -27,6 +28,7 @@ import { Clients, mountForClients } from './clients.mjs';
 import { closeConnections } from './http-client.mjs';
 import { History } from './history.mjs';
 import { runRound } from './round.mjs';
+import { runEtcd, runPostgresql } from '../../libs/testing/dist/databases/index.js';
 import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
 
 const { values: options } = parseArgs({
@@ -40,6 +42,7 @@ const { values: options } = parseArgs({
     'rounds-per-cluster': { type: 'string', default: '20' },
     'port-base': { type: 'string', default: '21000' },
     failures: { type: 'string' },
+    storage: { type: 'string', default: 'raft' },
     'stale-reads': { type: 'boolean', default: false },
   },
 });
@@ -50,10 +53,24 @@ const roundsPerCluster = Number(options['rounds-per-cluster']);
 const only = options.faults === '' ? [] : options.faults.split(',');
 
 const scratch = mkdtempSync(join(tmpdir(), 'coffer-chaos-probe-'));
-const offers = whatTheMachineOffers(scratch);
+const DATABASES = {
+  raft: undefined,
+  postgresql: async () => {
+    const { program, url } = await runPostgresql();
+    return { program, storage: `storage "postgresql" {\n  connection_url = "${url}"\n  ha_enabled = true\n}\n` };
+  },
+  etcd: async () => {
+    const { program, url } = await runEtcd();
+    return { program, storage: `storage "etcd" {\n  address = "${url}"\n  ha_enabled = true\n}\n` };
+  },
+};
+if (!(options.storage in DATABASES)) throw new Error(`--storage: expected one of ${Object.keys(DATABASES).join(', ')}`);
+const runDatabase = DATABASES[options.storage];
+// A database has disks of its own, and nodes that share one are no members of anything.
+const offers = runDatabase ? new Set(['database']) : whatTheMachineOffers(scratch).add('members');
 rmSync(scratch, { recursive: true });
 for (const [kind, { needs }] of Object.entries(FAULTS))
-  if (needs !== undefined && !offers.has(needs))
+  if (!runDatabase && needs !== undefined && needs !== 'database' && !offers.has(needs))
     console.log(`skipped: ${kind} (this machine does not let us use ${needs})`);
 
 const failures = options.failures ?? join(tmpdir(), `coffer-chaos-failures-${firstSeed}`);
@@ -69,6 +86,7 @@ async function newCluster(seed) {
     portBase: Number(options['port-base']),
     tmpfs: offers.has('tmpfs'),
     trailingLogs,
+    database: await runDatabase?.(),
   });
   ledger = [];
   const active = await cluster.active(30_000);
