@@ -119,6 +119,8 @@ step security end_to_end 'e2e/security/*.test.mjs'
 step cluster end_to_end 'e2e/cluster/*.test.mjs'
 step kit end_to_end 'e2e/kit/*.test.mjs'
 step storage end_to_end 'e2e/storage/*.test.mjs'
+step storage "$node" e2e/chaos/run.mjs --storage=postgresql --rounds=2 --seed=102
+step storage "$node" e2e/chaos/run.mjs --storage=etcd --rounds=2 --seed=208
 step chaos end_to_end 'e2e/chaos/*.test.mjs'
 step chaos "$node" e2e/chaos/run.mjs --rounds=8 --seed=1704
 finish

@@ -90,7 +90,7 @@ export function describeSharedStorage(name, start) {
       await cluster.ready();
     });
 
-    it('loses nothing that was acknowledged when active nodes are killed', async () => {
+    it('loses nothing that was acknowledged when the active node is killed', async () => {
       const acknowledged = [];
       let over = false;
       const writers = [0, 1, 2].map(async (writer) => {
@@ -99,27 +99,28 @@ export function describeSharedStorage(name, start) {
           const node = cluster.nodes[(writer + count) % 3];
           const answer = await write(node, path, { path }, { timeoutMs: 5_000 }).catch(() => undefined);
           if (answer?.status === 204) acknowledged.push(path);
-          else await pause(20);
+          await pause(10);
         }
       });
       try {
-        for (let round = 0; round < 2; round++) {
-          await pause(300);
-          const active = await cluster.active();
-          const count = acknowledged.length;
-          await cluster.kill(active);
-          await eventually('writes go on', async () => acknowledged.length > count + 20, 15_000);
-          await cluster.restart(active);
-          await cluster.ready();
-        }
+        await pause(300);
+        const active = await cluster.active();
+        const count = acknowledged.length;
+        await cluster.kill(active);
+        await eventually('writes go on', async () => acknowledged.length > count + 20, 15_000);
+        await cluster.restart(active);
+        await cluster.ready();
       } finally {
         over = true;
         await Promise.all(writers);
       }
-      for (const [index, path] of acknowledged.entries()) {
-        const { status, body } = await read(cluster.nodes[index % 3], path);
-        assert.equal(status, 200, path);
-        assert.equal(body.data.path, path);
+      for (let at = 0; at < acknowledged.length; at += 50) {
+        const some = acknowledged.slice(at, at + 50);
+        const found = await Promise.all(some.map((path, index) => read(cluster.nodes[index % 3], path)));
+        assert.deepEqual(
+          found.map(({ body }) => body.data?.path),
+          some,
+        );
       }
     });
 
