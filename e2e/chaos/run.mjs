@@ -11,6 +11,7 @@
  *   --faults=a,b        only these kinds; see plan.mjs
  *   --faults-per-round=N   instead of one to three
  *   --rounds-per-cluster=20   after so many, a new cluster
+ *   --trailing-logs=N   how many entries the log keeps; chosen by the seed of a cluster's first round if left out
  *   --port-base=21000   the first of the ports to use
  *   --failures=FOLDER   where logs and histories of failed rounds are kept (default: the system's folder for temporary files)
  *   --storage=raft      or postgresql, etcd: what the nodes keep their data in
@@ -40,6 +41,7 @@ const { values: options } = parseArgs({
     faults: { type: 'string', default: '' },
     'faults-per-round': { type: 'string' },
     'rounds-per-cluster': { type: 'string', default: '20' },
+    'trailing-logs': { type: 'string' },
     'port-base': { type: 'string', default: '21000' },
     failures: { type: 'string' },
     storage: { type: 'string', default: 'raft' },
@@ -80,7 +82,8 @@ let cluster;
 let ledger = [];
 
 async function newCluster(seed) {
-  const trailingLogs = new SeededRandom(seed).pick([undefined, 60, 600]);
+  const chosen = new SeededRandom(seed).pick([undefined, 60, 600]);
+  const trailingLogs = options['trailing-logs'] === undefined ? chosen : Number(options['trailing-logs']);
   console.log(`a new cluster; the log keeps ${trailingLogs ?? 'as many entries as by default'}`);
   cluster = await ChaosCluster.start({
     portBase: Number(options['port-base']),
