@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, freePort, serverCommand } from './program.mjs';
+import { coffer, eventually, freePort, serverCommand } from './program.mjs';
 
 /** Ends what tests left running when the test process itself ends. */
 const running = new Set();
@@ -293,6 +293,19 @@ export class Cluster {
 
   request(node, method, path, options = {}) {
     return call(node.url, method, path, { token: this.token, ...options });
+  }
+
+  /** Runs the command line against a node. @returns {Promise<{code: number, stdout: string, stderr: string}>} */
+  cli(node, args) {
+    return new Promise((resolve, reject) => {
+      const child = spawn(coffer, args, {
+        env: { ...cleanEnvironment(), VAULT_ADDR: node.url, VAULT_TOKEN: this.token },
+      });
+      const out = { stdout: '', stderr: '' };
+      for (const name of ['stdout', 'stderr']) child[name].on('data', (data) => (out[name] += data));
+      child.once('error', reject);
+      child.once('close', (code) => resolve({ code, ...out }));
+    });
   }
 
   async stop({ keepData = false } = {}) {

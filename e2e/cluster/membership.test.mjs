@@ -190,6 +190,31 @@ describe('members of a cluster', () => {
     assert.equal((await voters(cluster, active)).size, 4);
   });
 
+  it('join by hand, where an operator says so', async () => {
+    const alone = await Cluster.start({
+      nodes: 1,
+      initialise: false,
+      storage: ({ folder }) => `storage "raft" {\n  path = "${folder}"\n  node_id = "by-hand"\n}\n`,
+    });
+    try {
+      const [node] = alone.nodes;
+      const join = (...flags) => cluster.cli(node, ['operator', 'raft', 'join', ...flags]);
+      assert.match((await join('provider=aws region=x')).stderr, /the provider "aws" is not available/);
+      assert.match((await join('http://127.0.0.1:1')).stderr, /cannot reach the node/);
+      const joined = await join('-non-voter', cluster.nodes[0].url);
+      assert.match(joined.stdout, /Joined +true/);
+      const { body } = await call(node.url, 'PUT', 'sys/unseal', { body: { key: cluster.keys[0] } });
+      assert.equal(body.sealed, false, JSON.stringify(body));
+      assert.ok(await read(cluster, node, 'undisturbed'));
+      assert.equal((await voters(cluster, node)).get('by-hand'), false);
+      const removed = await cluster.cli(cluster.nodes[0], ['operator', 'raft', 'remove-peer', 'by-hand']);
+      assert.match(removed.stdout, /Peer removed successfully!/);
+      await eventually('it knows', async () => (await call(node.url, 'GET', 'sys/health')).status === 530);
+    } finally {
+      await alone.stop();
+    }
+  });
+
   it('are not let in with other unseal keys, nor with the name of a living member', async () => {
     const stranger = await Cluster.start({ nodes: 1 });
     try {
