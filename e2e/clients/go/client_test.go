@@ -2,6 +2,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -71,6 +72,35 @@ func TestAutopilot(t *testing.T) {
 	state := must(sys.RaftAutopilotState())(t)
 	if len(state.Servers) != 3 || state.Servers[state.Leader] == nil || state.Servers[state.Leader].Status != "leader" {
 		t.Fatalf("state: %+v", state)
+	}
+}
+
+func TestRaftSnapshot(t *testing.T) {
+	client := newClient(t)
+	name := uniqueName()
+	if err := client.Sys().Mount(name, &vault.MountInput{Type: "kv"}); err != nil {
+		t.Fatal(err)
+	}
+	write := func(value string) {
+		must(client.Logical().Write(name+"/a", map[string]any{"k": value}))(t)
+	}
+	write("saved")
+	var archive bytes.Buffer
+	if err := client.Sys().RaftSnapshot(&archive); err != nil {
+		t.Fatal(err)
+	}
+	for _, force := range []bool{false, true} {
+		write("later")
+		if err := client.Sys().RaftSnapshotRestore(bytes.NewReader(archive.Bytes()), force); err != nil {
+			t.Fatal(err)
+		}
+		if read := must(client.Logical().Read(name + "/a"))(t); read.Data["k"] != "saved" {
+			t.Fatalf("data %v", read.Data)
+		}
+	}
+	cut := bytes.NewReader(archive.Bytes()[:archive.Len()-100])
+	if err := client.Sys().RaftSnapshotRestore(cut, false); err == nil {
+		t.Fatal("restored half a snapshot")
 	}
 }
 

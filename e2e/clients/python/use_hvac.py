@@ -156,6 +156,19 @@ class UseHvac(unittest.TestCase):
         self.client.sys.disable_secrets_engine(self.name + "-moved")
         self.assertEqual(self.client.sys.list_enabled_audit_devices()["data"], {})
 
+    def test_raft_snapshots(self):
+        self.client.sys.enable_secrets_engine("kv", path=self.name, options={"version": "1"})
+        kv = self.client.secrets.kv.v1
+        kv.create_or_update_secret("a", secret={"k": "saved"}, mount_point=self.name)
+        archive = self.client.sys.take_raft_snapshot().content
+        kv.create_or_update_secret("a", secret={"k": "later"}, mount_point=self.name)
+        self.assertEqual(self.client.sys.restore_raft_snapshot(archive).status_code, 204)
+        self.assertEqual(kv.read_secret("a", mount_point=self.name)["data"], {"k": "saved"})
+        self.assertEqual(self.client.sys.force_restore_raft_snapshot(archive).status_code, 204)
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.client.sys.restore_raft_snapshot(archive[:-100])
+        self.client.sys.disable_secrets_engine(self.name)
+
     def test_errors(self):
         with self.assertRaises(exceptions.InvalidRequest):
             self.client.sys.enable_secrets_engine("no-such-type", path=self.name)
