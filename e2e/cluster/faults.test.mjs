@@ -173,9 +173,13 @@ describe('a node alone that loses power', { skip: noDisks !== undefined && noDis
         const writers = Array.from({ length: 8 }, (_, at) => writer(cluster, [node], `power-${round}-${at}`));
         await eventually('there are writes', async () => writers.every((each) => each.acknowledged.length > 10));
         await pause(500 * Math.random());
-        writeFileSync(join(node.folder, 'unsynced'), `${round}`);
         node.process.signal('SIGSTOP');
         const acknowledged = writers.flatMap((each) => [...each.acknowledged]);
+        // after the last sync of the node, which takes everything along
+        await eventually('the node is paused', async () =>
+          /^State:\s+T/m.test(readFileSync(`/proc/${node.process.pid}/status`, 'utf8')),
+        );
+        writeFileSync(join(node.folder, 'unsynced'), `${round}`);
         const copyFolder = join(cluster.folder, `copy-${round}`);
         const copy = disk.afterPowerLoss(copyFolder);
         copies.add(copy);

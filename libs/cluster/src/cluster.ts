@@ -244,6 +244,10 @@ export interface RaftHealth {
   readonly leaderKnown: boolean;
   /** For how long it has taken part without knowing a leader, in milliseconds. */
   readonly leaderlessMs: number;
+  /** How far its clock is ahead of the median of the members' clocks, in milliseconds; 0 while that is not known. */
+  readonly clockSkewMs: number;
+  /** Whether that is more than tokens and leases can bear. */
+  readonly clockWrong: boolean;
   /** Whether it was removed from the cluster. */
   readonly removed: boolean;
 }

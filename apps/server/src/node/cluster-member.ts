@@ -178,6 +178,10 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     return storageTrouble(this.#deps.raft.health());
   }
 
+  clockSkewMs(): number {
+    return this.#deps.raft.health().clockSkewMs;
+  }
+
   gauges(): readonly Gauge[] {
     const { raft } = this.#deps;
     return raftGauges(raft.status(), raft.health());

@@ -30,6 +30,8 @@ export interface ClusterPart {
   onRemoved?(listener: () => void): void;
   /** What is wrong with the storage, if anything. */
   trouble?(): StorageTrouble | undefined;
+  /** See `NodeOperations.clockSkewMs`. */
+  clockSkewMs?(): number;
   /** What the storage measures. */
   gauges?(): readonly Gauge[];
   indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number };

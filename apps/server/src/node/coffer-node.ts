@@ -326,6 +326,10 @@ export class CofferNode implements NodeOperations, NodeStatus {
     return this.#parts.cluster?.trouble?.();
   }
 
+  clockSkewMs(): number {
+    return this.#parts.cluster?.clockSkewMs?.() ?? 0;
+  }
+
   removedFromCluster(): boolean | undefined {
     return this.#parts.cluster?.removed?.();
   }

@@ -8,12 +8,15 @@ const well: RaftHealth = {
   running: true,
   leaderKnown: true,
   leaderlessMs: 0,
+  clockSkewMs: 0,
+  clockWrong: false,
   removed: false,
 };
 
 describe('what is wrong with the storage', () => {
   it('is nothing while all is well, sealed, or for the moment of an election', () => {
     expect(storageTrouble(well)).toBeUndefined();
+    expect(storageTrouble({ ...well, clockSkewMs: 9000, clockWrong: true })?.status).toBe('clock');
     expect(storageTrouble({ ...well, leaderKnown: false, leaderlessMs: 900 })).toBeUndefined();
     expect(storageTrouble({ ...well, running: false, leaderKnown: false, leaderlessMs: 0 })).toBeUndefined();
   });

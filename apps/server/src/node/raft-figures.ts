@@ -11,6 +11,8 @@ export function storageTrouble(health: RaftHealth): StorageTrouble | undefined {
   const { disk } = health;
   switch (disk) {
     case 'ok':
+      if (health.clockWrong)
+        return { status: 'clock', text: 'the clock of this node differs from those of the others' };
       return health.running && health.leaderlessMs > LEADERLESS_MS_MAX
         ? { status: 'no-leader', text: 'no active node is known: the others are down, sealed or out of reach' }
         : undefined;
@@ -74,6 +76,7 @@ export function raftGauges(status: RaftNodeStatus, health: RaftHealth): readonly
     gauge('fsync.last_ms', 'Time of the last synced write, in milliseconds.', status.commitMsLast),
     gauge('fsync.max_ms', 'Longest time of a synced write, in milliseconds.', status.commitMsMax),
     gauge('fsync.running_ms', 'For how long a write is under way, in milliseconds.', health.diskWriteMs),
+    gauge('clock.skew_ms', 'How far this clock is ahead of the others, in milliseconds.', health.clockSkewMs),
     gauge('writes.queued', 'Writes that wait for their turn.', status.queuedWrites),
     gauge('writes.pending', 'Writes that are being committed.', status.pendingWrites),
     gauge('snapshots.sent', 'Snapshots sent to followers since the start.', status.snapshotsSent),

@@ -1,6 +1,7 @@
 import type { StorageError } from '@coffer/storage';
 import type { RaftHealth, RaftNodeStatus } from '../cluster.ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
+import type { ClockWatch } from './clock-watch.ts';
 import type { DiskSizes } from './disk-sizes.ts';
 import type { PendingWrites } from './pending-writes.ts';
 import type { RaftSession } from './raft-session.ts';
@@ -48,8 +49,9 @@ export function nodeHealth(parts: {
   readonly session: RaftSession | undefined;
   readonly failure: StorageError | undefined;
   readonly removed: boolean;
+  readonly clocks: Pick<ClockWatch, 'skewMs' | 'wrong'>;
 }): RaftHealth {
-  const { session, failure, removed } = parts;
+  const { session, failure, removed, clocks } = parts;
   return {
     disk: failure !== undefined ? conditionOf(failure) : session?.stuck === true ? 'stuck' : 'ok',
     ...(failure === undefined ? {} : { diskError: failure.message }),
@@ -58,6 +60,8 @@ export function nodeHealth(parts: {
     leaderKnown: session !== undefined && session.driver.standing.leader !== 0,
     leaderlessMs: session?.leaderlessMs() ?? 0,
     removed,
+    clockSkewMs: session === undefined ? 0 : clocks.skewMs,
+    clockWrong: session !== undefined && clocks.wrong,
   };
 }
 

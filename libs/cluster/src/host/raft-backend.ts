@@ -28,6 +28,7 @@ import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import type { ClusterMembership } from '../membership.ts';
 import { refuseKeys } from './batch-rules.ts';
 import { ClusterLinks } from './cluster-links.ts';
+import { ClockWatch } from './clock-watch.ts';
 import { Conditions } from './conditions.ts';
 import { DiskKeeper } from './disk-keeper.ts';
 import { NO_SIZES } from './disk-sizes.ts';
@@ -59,6 +60,7 @@ export class RaftBackend implements RaftNode {
   readonly #writes = new PendingWrites();
   readonly #reads: ReadRounds;
   readonly #roster: Roster;
+  readonly #clocks: ClockWatch;
   readonly #hints: LeaderHints;
   readonly #figures: CommitFigures = {
     groups: 0,
@@ -121,6 +123,17 @@ export class RaftBackend implements RaftNode {
         leaderAddress: () => this.#session?.leaderAddress(),
         change: (steps, context) => this.#running().changeMembers(steps, context),
         announce: (peer, address) => this.#announce(peer, address),
+      },
+      transport.forward,
+      clock,
+      log,
+    );
+    this.#clocks = new ClockWatch(
+      {
+        active: () => this.#role.activeTerm !== 0,
+        leaderAddress: () => this.#session?.leaderAddress(),
+        isMember: (nodeId) => this.#keeper.found?.members.list.some((member) => member.nodeId === nodeId) === true,
+        handOver: () => this.stepDown(),
       },
       transport.forward,
       clock,
@@ -350,7 +363,7 @@ export class RaftBackend implements RaftNode {
 
   health(): RaftHealth {
     const removed = this.#keeper.found?.identity?.removed === true;
-    return nodeHealth({ session: this.#session, failure: this.#keeper.failure, removed });
+    return nodeHealth({ session: this.#session, failure: this.#keeper.failure, removed, clocks: this.#clocks });
   }
 
   status(): RaftNodeStatus {
@@ -380,6 +393,7 @@ export class RaftBackend implements RaftNode {
       removed: () => this.#wasRemoved(),
       tick: () => {
         this.#roster.tend();
+        this.#clocks.tend();
         this.#restores.tend();
       },
       failed: (error) => this.#keeper.fail(error),

@@ -34,7 +34,16 @@ function finder(urls: readonly string[], health: { running: boolean; leaderlessM
   const { log, lines } = recordingLog();
   const hints: string[] = [];
   const raft = {
-    health: () => ({ disk: 'ok', diskWriteMs: 0, removed: false, leaderKnown: false, ...health }) as const,
+    health: () =>
+      ({
+        disk: 'ok',
+        diskWriteMs: 0,
+        removed: false,
+        leaderKnown: false,
+        clockSkewMs: 0,
+        clockWrong: false,
+        ...health,
+      }) as const,
     hint: (nodeId: string, address: string) => void hints.push(`${nodeId} ${address}`),
     clusterId: () => 'ours',
   };

@@ -124,7 +124,7 @@ function healthData(
     ...(identity ? { cluster_name: identity.name, cluster_id: identity.id } : {}),
     ...(trouble ? { storage_status: trouble.status, storage_error: trouble.text } : {}),
     echo_duration_ms: 0,
-    clock_skew_ms: 0,
+    clock_skew_ms: Math.round(node.clockSkewMs()),
     replication_primary_canary_age_ms: 0,
   };
 }

@@ -18,7 +18,7 @@ export interface LeaderStatus {
 
 /** What is wrong with a node's storage; for everybody, so without paths and addresses. */
 export interface StorageTrouble {
-  /** In one word: `stuck`, `full`, `failed`, `damaged` or `no-leader`. */
+  /** In one word: `stuck`, `full`, `failed`, `damaged`, `clock` or `no-leader`. */
   readonly status: string;
   readonly text: string;
 }
@@ -43,6 +43,8 @@ export interface NodeOperations {
   removedFromCluster(): boolean | undefined;
   /** What keeps this node from serving, sealed or not; undefined while all is well. */
   storageTrouble(): StorageTrouble | undefined;
+  /** How far this node's clock is ahead of the median of the cluster's, in milliseconds; 0 while that is not known. */
+  clockSkewMs(): number;
   /** Where the node is known to be. */
   clusterIdentity(): { readonly id: string; readonly name: string } | undefined;
   initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }>;
