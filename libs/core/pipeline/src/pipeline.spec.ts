@@ -47,6 +47,18 @@ describe('Pipeline', () => {
     expect(await through('unauthenticated-generate-root', 'unauthenticated-rekey')).toMatchObject({ status: 200 });
   });
 
+  it('lists nothing of what is open to all, whoever asks and wherever', async () => {
+    const { pipeline, request, ask, state } = world();
+    const list = { path: 'sys/health/', operation: 'list' } as const;
+    for (const role of ['active', 'standby'] as const) {
+      state.role = role;
+      expect((await ask(list)).status).toBe(405);
+      expect((await pipeline.handle(withoutToken(request(list)))).status).toBe(405);
+    }
+    state.role = 'active';
+    expect((await pipeline.handle(withoutToken(request({ ...list, path: 'kv/item/' })))).status).toBe(403);
+  });
+
   describe('refuses', () => {
     it('who has no token, an unknown one, or one for another address', async () => {
       const { pipeline, request, ask, order, state } = world();
@@ -173,7 +185,8 @@ describe('Pipeline', () => {
       state.sealed = true;
       expect((await ask({ path: 'sys/health' })).status).toBe(200);
       expect(order).toEqual(['handler']);
-      expect((await ask({ path: 'sys/health', operation: 'delete' })).status).toBe(405);
+      for (const more of [{ operation: 'delete' }, { operation: 'list', path: 'sys/health/' }] as const)
+        expect((await ask({ path: 'sys/health', ...more })).status).toBe(405);
     });
   });
 

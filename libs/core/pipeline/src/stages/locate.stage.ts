@@ -1,3 +1,4 @@
+import type { Router } from '@coffer/core-api';
 import { RequestError, coerceFields } from '@coffer/sdk';
 import type { ListenerOpening, Operation, Request } from '@coffer/sdk';
 import type { Run } from '../run.ts';
@@ -7,16 +8,22 @@ import type { NodeStatus } from '../node-status.ts';
 /**
  * Finds mount, path and operation, and types the fields. What it does not find is told only after the caller is known
  * (`refuse-unknown`), so that a stranger learns nothing of what is mounted.
+ *
+ * @throws RequestError `unsupported-operation` for a list of what is open to all
  */
 export function locate(run: Run, node: NodeStatus): void {
   const { request } = run;
   if (node.replacing?.()) throw new StorageError('epoch-lost', 'the state is being replaced; nothing was done');
   const services = node.services();
   if (services) run.services = services;
-  const route = (services?.router ?? node.sealedRouter).route(request.namespace, request.path);
+  const router = services?.router ?? node.sealedRouter;
+  const route = router.route(request.namespace, request.path);
   if (!route) return;
   run.route = route;
-  if (!route.path) return;
+  if (!route.path) {
+    if (request.operation === 'list' || request.operation === 'scan') refuseListOfOpenPath(request, router);
+    return;
+  }
   run.path = route.path;
   const declared = route.path.operations[declaredOperation(request.operation)];
   if (declared && isOpened(route.path.openedBy, request)) run.declared = declared;
@@ -24,6 +31,12 @@ export function locate(run: Run, node: NodeStatus): void {
 
 function isOpened(opening: ListenerOpening | undefined, { connection }: Request): boolean {
   return opening === undefined || connection.opens?.includes(opening) === true;
+}
+
+/** What every node tells anybody (health, seal, init) is no folder, and says so before it is asked who wants to know. */
+function refuseListOfOpenPath({ namespace, path }: Request, router: Router): void {
+  const leaf = router.route(namespace, path.slice(0, -1))?.path;
+  if (leaf?.whileSealed && leaf.unauthenticated) throw new RequestError('unsupported-operation');
 }
 
 /** Types the fields, once it is clear that this node serves the request. @throws RequestError `bad-request` */
