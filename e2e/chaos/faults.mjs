@@ -152,6 +152,14 @@ export async function remove(cluster, node, note) {
   );
 }
 
+async function replace({ cluster, target, note }) {
+  note(`remove ${target.id}, wipe it, let it join again`);
+  if (!(await remove(cluster, target, note))) return;
+  await cluster.kill(target);
+  cluster.wipe(target);
+  cluster.revive(target);
+}
+
 async function standbyOf(fault) {
   const leader = await leaderOr(fault);
   const others = fault.cluster.nodes.filter((node) => node !== leader);
@@ -250,14 +258,16 @@ const KINDS = {
   },
   'seal-node': withNode(seal),
   'seal-leader': withLeader(seal),
-  'replace-node': async (fault) => {
-    const { cluster, note } = fault;
+  'replace-node': async (fault) => replace({ ...fault, target: await standbyOf(fault) }),
+  'replace-leader': withLeader(replace),
+  'demote-node': async (fault) => {
+    const { cluster, note, hold } = fault;
     const target = await standbyOf(fault);
-    note(`remove ${target.id}, wipe it, let it join again`);
-    if (!(await remove(cluster, target, note))) return;
-    await cluster.kill(target);
-    cluster.wipe(target);
-    cluster.revive(target);
+    note(`take the vote of ${target.id}`);
+    await ask(cluster, 'POST', 'sys/storage/raft/demote', { server_id: target.id });
+    await hold();
+    const { status } = await ask(cluster, 'POST', 'sys/storage/raft/promote', { server_id: target.id });
+    note(`give ${target.id} its vote again: ${status}`);
   },
   'wipe-node': async (fault) => {
     const { cluster, note, hold } = fault;

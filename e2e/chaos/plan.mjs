@@ -30,6 +30,8 @@ export const FAULTS = {
   'seal-node': { weight: 2, forMs: [50, 1500] },
   'seal-leader': { weight: 2, forMs: [50, 1500] },
   'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership', needs: 'members' },
+  'replace-leader': { weight: 2, forMs: [1, 1], alone: 'membership' },
+  'demote-node': { weight: 2, forMs: [100, 2000], alone: 'membership' },
   'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership', needs: 'members' },
   'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership', needs: 'members' },
   'full-disk': { weight: 3, forMs: [500, 4000], needs: 'tmpfs' },
