@@ -176,8 +176,9 @@ describe('a node alone that loses power', { skip: noDisks !== undefined && noDis
         node.process.signal('SIGSTOP');
         const acknowledged = writers.flatMap((each) => [...each.acknowledged]);
         // after the last sync of the node, which takes everything along
+        const threads = `/proc/${node.process.pid}/task`;
         await eventually('the node is paused', async () =>
-          /^State:\s+T/m.test(readFileSync(`/proc/${node.process.pid}/status`, 'utf8')),
+          readdirSync(threads).every((id) => /^State:\s+T/m.test(readFileSync(join(threads, id, 'status'), 'utf8'))),
         );
         writeFileSync(join(node.folder, 'unsynced'), `${round}`);
         const copyFolder = join(cluster.folder, `copy-${round}`);
