@@ -17,6 +17,8 @@ export interface ReadArchiveOptions {
   readonly unseal?: (sealed: Uint8Array) => Uint8Array;
 }
 
+/** Each piece costs a turn of the thread pool, however short it is. */
+const PIECE_BYTES = 256 << 10;
 /** The largest file beside `state.bin`, in bytes. */
 const SMALL_BYTES_MAX = 1 << 20;
 /** So much may be unpacked beyond what files were given out, in bytes: headers, padding, what is on its way. */
@@ -38,7 +40,7 @@ export async function readArchive(
   const tar = extract();
   const reading = new Reading(options);
   const source = Readable.from(archive, { objectMode: false });
-  const gunzip = createGunzip();
+  const gunzip = createGunzip({ chunkSize: PIECE_BYTES });
   source.on('error', (error) => gunzip.destroy(error));
   source.pipe(gunzip);
   const feeding = feed(gunzip, tar, reading);

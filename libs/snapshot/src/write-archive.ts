@@ -19,12 +19,14 @@ export interface ArchiveSource {
 
 /** Values are encrypted and do not get smaller; their keys do. */
 const COMPRESSION_LEVEL = 1;
+/** Each piece costs a turn of the thread pool, however short it is. */
+const PIECE_BYTES = 256 << 10;
 
 /** Streams the archive of a snapshot: a tar file, compressed by gzip. */
 export async function* writeArchive(source: ArchiveSource): AsyncGenerator<Uint8Array> {
   const { size, sum } = await measure(source.contents());
   const tar = pack();
-  const gzip = createGzip({ level: COMPRESSION_LEVEL });
+  const gzip = createGzip({ level: COMPRESSION_LEVEL, chunkSize: PIECE_BYTES });
   const piped = pipeline(tar as unknown as NodeJS.ReadableStream, gzip);
   const written = fill(tar, source, size, sum).catch((error: unknown) => {
     tar.destroy(error as Error);
