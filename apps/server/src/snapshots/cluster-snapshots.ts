@@ -55,6 +55,10 @@ export class ClusterSnapshots implements NodeSnapshots {
 
   constructor(deps: ClusterSnapshotsDeps) {
     this.#deps = deps;
+    // What a crash in the middle of a restore left.
+    rm(deps.folder, { recursive: true, force: true }).catch((error: unknown) =>
+      deps.log.warn('what a restore left cannot be removed', { error }),
+    );
     this.schedules = new SnapshotScheduler({
       clock: deps.clock,
       log: deps.log,
