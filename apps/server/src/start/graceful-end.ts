@@ -24,7 +24,7 @@ export interface EndingParts {
  * accepted, and what is under way, other nodes' requests included, is finished before the node leaves the cluster.
  */
 export async function endGracefully({ node, pipeline, listeners, clock, log }: EndingParts): Promise<void> {
-  const elsewhere = await node.handOver();
+  const elsewhere = await handOver(node, log);
   // Without another node there is nowhere to go: to wait would only make the end longer.
   if (elsewhere) await Promise.all(listeners.map((listener) => listener.sendAway(SEND_AWAY_MS)));
   await Promise.all(listeners.map((listener) => listener.close(GRACE_MS)));
@@ -34,4 +34,14 @@ export async function endGracefully({ node, pipeline, listeners, clock, log }: E
   if (pipeline.requestsInFlight().size > 0)
     log.warn('requests did not end in time and are given up', { count: pipeline.requestsInFlight().size });
   await node.close();
+}
+
+/** A node that cannot hand over ends all the same: the others elect one among them. */
+async function handOver(node: CofferNode, log: Log): Promise<boolean> {
+  try {
+    return await node.handOver();
+  } catch (error) {
+    log.warn('handing over failed', { error });
+    return true;
+  }
 }
