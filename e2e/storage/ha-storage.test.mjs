@@ -51,8 +51,9 @@ ha_storage "etcd" {
       async () => (await call(other.url, 'GET', 'sys/health', { timeoutMs: 1_000 })).status === 200,
       15_000,
     );
-    assert.equal((await write(other, 'kv/a', { b: 'd' })).status, 204);
-    former.process.signal('SIGCONT');
+    await eventually('writes go on', async () => (await write(other, 'kv/a', { b: 'd' })).status === 204).finally(() =>
+      former.process.signal('SIGCONT'),
+    );
     await late;
     await cluster.ready();
     for (const node of cluster.nodes) assert.equal((await cluster.request(node, 'GET', 'kv/a')).body.data.b, 'd');
