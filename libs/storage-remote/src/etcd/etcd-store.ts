@@ -8,6 +8,10 @@ import type { Dated, FedGroup, Feed, Group, GroupLimits, Head, RemoteStore } fro
 import { absent, base64, bytesOf, equals, folderRange, put, remove } from './etcd-api.ts';
 import type { RangeResponse, RequestOp, TxnResponse } from './etcd-api.ts';
 import type { EtcdClient } from './etcd-client.ts';
+import { keysBelow } from './etcd-keys.ts';
+import type { EtcdKeys } from './etcd-keys.ts';
+import { KeyWalk } from './key-walk.ts';
+import type { KeyPage, KeyPages, WalkState } from './key-walk.ts';
 import { decodeChanges, encodeChanges, portions } from './staged.codec.ts';
 import type { Change } from './staged.codec.ts';
 
@@ -21,8 +25,6 @@ const VALUE_BYTES_MAX = 1_400_000;
 /** The keys of a group stand together in one entry of the feed. */
 const FED_BYTES_MAX = 1_000_000;
 const FEED_PAGE = 20;
-const KEYS_PAGE_MAX = 256;
-const KEYS_PAGE_FIRST = 32;
 const LOOK_AGAIN_MS = 20;
 const STAGED_MS_MAX = 4000;
 
@@ -49,7 +51,7 @@ interface FedEntry {
  * one. A larger one is staged first, takes effect by one transaction that names it, and is then put where it belongs;
  * until it is there, nobody reads.
  */
-export class EtcdStore implements RemoteStore {
+export class EtcdStore implements RemoteStore, KeyPages {
   readonly kind = 'etcd';
   readonly limits: GroupLimits = {
     keysMax: 10_000,
@@ -62,7 +64,7 @@ export class EtcdStore implements RemoteStore {
   readonly #client: EtcdClient;
   readonly #clock: Clock;
   readonly #prefix: string;
-  readonly #keys: ReturnType<typeof keysBelow>;
+  readonly #keys: EtcdKeys;
   readonly #hints = new Set<() => void>();
 
   /** @param prefix what all keys begin with; ends with `/` */
@@ -177,21 +179,8 @@ export class EtcdStore implements RemoteStore {
     return { value: keys, index: await walk.index() };
   }
 
-  /**
-   * Keys from `from` to `to`, at most `limit`; all pages of one walk are of the state of the first.
-   *
-   * @param state of the first page; undefined for it
-   */
-  async page(
-    from: Buffer,
-    to: Buffer,
-    limit: number,
-    state: { readonly revision: string; readonly index: number } | undefined,
-  ): Promise<{
-    readonly keys: readonly Buffer[];
-    readonly more: boolean;
-    readonly state: { readonly revision: string; readonly index: number };
-  }> {
+  /** See `KeyPages`. */
+  async page(from: Buffer, to: Buffer, limit: number, state: WalkState | undefined): Promise<KeyPage> {
     const data = Buffer.from(this.#keys.data);
     const op: RequestOp = {
       request_range: {
@@ -344,64 +333,3 @@ export class EtcdStore implements RemoteStore {
 }
 
 const stagedText = (id: string, parts: number): string => JSON.stringify({ id, parts });
-
-/** Sorted as the numbers are. */
-const padded = (number: number): string => number.toString(16).padStart(14, '0');
-
-function keysBelow(prefix: string) {
-  const feed = `${prefix}feed/`;
-  const allStaged = `${prefix}staged/`;
-  return {
-    data: `${prefix}data/`,
-    meta: `${prefix}meta/`,
-    format: `${prefix}meta/format`,
-    epoch: `${prefix}meta/epoch`,
-    index: `${prefix}meta/index`,
-    staged: `${prefix}meta/staged`,
-    feed,
-    feedEntry: (index: number) => feed + padded(index),
-    allStaged,
-    stagedFolder: (id: string) => `${allStaged}${id}/`,
-    stagedPart: (id: string, at: number) => `${allStaged}${id}/${padded(at)}`,
-  };
-}
-
-/** Goes through keys in order, leaving out what lies between; pages grow while nothing is left out. */
-class KeyWalk {
-  readonly #store: EtcdStore;
-  readonly #end: Buffer;
-  #page: readonly Buffer[] = [];
-  #at = 0;
-  #more = true;
-  #limit = KEYS_PAGE_FIRST;
-  #state: { readonly revision: string; readonly index: number } | undefined;
-
-  constructor(store: EtcdStore, end: Buffer) {
-    this.#store = store;
-    this.#end = end;
-  }
-
-  /** The first key that is not before `from`, which never goes back. */
-  async next(from: Buffer): Promise<Buffer | undefined> {
-    for (;;) {
-      for (; this.#at < this.#page.length; this.#at++) {
-        const key = this.#page[this.#at] as Buffer;
-        if (key.compare(from) >= 0) return key;
-      }
-      if (!this.#more || from.compare(this.#end) >= 0) return undefined;
-      const last = this.#page.at(-1);
-      const skipped = last !== undefined && from.compare(Buffer.concat([last, Buffer.of(0)])) > 0;
-      this.#limit = skipped ? KEYS_PAGE_FIRST : Math.min(this.#limit * 2, KEYS_PAGE_MAX);
-      const { keys, more, state } = await this.#store.page(from, this.#end, this.#limit, this.#state);
-      this.#page = keys;
-      this.#at = 0;
-      this.#more = more;
-      this.#state = state;
-    }
-  }
-
-  /** The index of the state that was walked through. */
-  async index(): Promise<number> {
-    return this.#state?.index ?? (await this.#store.head()).index;
-  }
-}
