@@ -30,8 +30,8 @@ export const FAULTS = {
   'seal-node': { weight: 2, forMs: [50, 1500] },
   'seal-leader': { weight: 2, forMs: [50, 1500] },
   'replace-node': { weight: 3, forMs: [1, 1], alone: 'membership', needs: 'members' },
-  'replace-leader': { weight: 2, forMs: [1, 1], alone: 'membership' },
-  'demote-node': { weight: 2, forMs: [100, 2000], alone: 'membership' },
+  'replace-leader': { weight: 2, forMs: [1, 1], alone: 'membership', needs: 'members' },
+  'demote-node': { weight: 2, forMs: [100, 2000], alone: 'membership', needs: 'members' },
   'wipe-node': { weight: 2, forMs: [50, 1500], alone: 'membership', needs: 'members' },
   'add-non-voter': { weight: 2, forMs: [500, 2500], alone: 'membership', needs: 'members' },
   'full-disk': { weight: 3, forMs: [500, 4000], needs: 'tmpfs' },
@@ -98,3 +98,22 @@ export const printPlan = (plan) =>
         `  ${String(atMs).padStart(5)} ms  ${kind} node=${node + 1} for ${forMs} ms${link ? ` (${link})` : ''}${delayMs ? ` by ${delayMs} ms` : ''}`,
     )
     .join('\n');
+
+/** The rounds of the short form, each with kinds to choose from: what an operator is most likely to meet. */
+const SHORT_FORM = [
+  ['kill-leader'],
+  ['pause-leader', 'isolate-leader'],
+  ['step-down', 'seal-leader', 'stop-gracefully'],
+  ['mute-leader', 'deafen-leader', 'split-pair'],
+  ['replace-node', 'replace-leader', 'wipe-node'],
+  ['full-disk', 'failing-disk', 'stuck-disk'],
+  ['kill-all', 'kill-two'],
+  ['add-non-voter', 'demote-node'],
+];
+
+/** The kinds for each round of the short form; where the machine offers none of a family, the commonest of all. */
+export const shortForm = (offers) =>
+  SHORT_FORM.map((family) => {
+    const offered = family.filter((kind) => FAULTS[kind].needs === undefined || offers.has(FAULTS[kind].needs));
+    return offered.length > 0 ? offered : ['kill-leader'];
+  });

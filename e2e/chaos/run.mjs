@@ -5,6 +5,7 @@
  * `N passed, N failed`, a round each; exit code 1 where one failed.
  *
  *   --rounds=200        how many rounds (default 200; 0: until --minutes are over)
+ *   --short             the short form: eight rounds, one for each family of faults
  *   --minutes=N         ends after the round in which so many minutes are over
  *   --seed=N            of the first round, the next one is one higher; chosen and printed if left out
  *   --round-ms=4000     how long clients work in each
@@ -23,7 +24,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { whatTheMachineOffers } from './faults.mjs';
-import { FAULTS } from './plan.mjs';
+import { FAULTS, shortForm } from './plan.mjs';
 import { ChaosCluster } from './chaos-cluster.mjs';
 import { Clients, mountForClients } from './clients.mjs';
 import { closeConnections } from './http-client.mjs';
@@ -35,6 +36,7 @@ import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '200' },
+    short: { type: 'boolean', default: false },
     minutes: { type: 'string' },
     seed: { type: 'string' },
     'round-ms': { type: 'string', default: '4000' },
@@ -49,7 +51,6 @@ const { values: options } = parseArgs({
   },
 });
 const firstSeed = options.seed === undefined ? Date.now() % 1_000_000_000 : Number(options.seed);
-const rounds = Number(options.rounds) || Infinity;
 const endMs = options.minutes === undefined ? Infinity : performance.now() + Number(options.minutes) * 60_000;
 const roundsPerCluster = Number(options['rounds-per-cluster']);
 const only = options.faults === '' ? [] : options.faults.split(',');
@@ -71,6 +72,8 @@ const runDatabase = DATABASES[options.storage];
 // A database has disks of its own, and nodes that share one are no members of anything.
 const offers = runDatabase ? new Set(['database']) : whatTheMachineOffers(scratch).add('members');
 rmSync(scratch, { recursive: true });
+const families = options.short ? shortForm(offers) : undefined;
+const rounds = families?.length ?? (Number(options.rounds) || Infinity);
 for (const [kind, { needs }] of Object.entries(FAULTS))
   if (!runDatabase && needs !== undefined && needs !== 'database' && !offers.has(needs))
     console.log(`skipped: ${kind} (this machine does not let us use ${needs})`);
@@ -130,7 +133,7 @@ try {
       seed,
       cluster,
       ledger,
-      only,
+      only: families?.[index] ?? only,
       offers,
       roundMs: Number(options['round-ms']),
       faults: options['faults-per-round'] === undefined ? undefined : Number(options['faults-per-round']),
