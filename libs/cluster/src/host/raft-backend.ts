@@ -23,10 +23,10 @@ import type {
   StateSnapshot,
 } from '../cluster.ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
-import type { Member } from '../disk/members.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import type { ClusterMembership } from '../membership.ts';
 import { refuseKeys } from './batch-rules.ts';
+import { Belonging } from './belonging.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { Conditions } from './conditions.ts';
@@ -45,9 +45,6 @@ import { RestoreRunner } from './restore-runner.ts';
 import { stateSnapshot } from './state-snapshot.ts';
 import { timing, type Timing } from './timing.ts';
 
-/** A node that joined waits so long to become a voter; it is a member without that, and autopilot may take its time. */
-const PROMOTION_MS_MAX = 1000;
-
 /** One node's replicated store on LevelDB; see `RaftNode`. */
 export class RaftBackend implements RaftNode {
   readonly kind = 'raft';
@@ -61,6 +58,7 @@ export class RaftBackend implements RaftNode {
   readonly #reads: ReadRounds;
   readonly #roster: Roster;
   readonly #clocks: ClockWatch;
+  readonly #belonging: Belonging;
   readonly #hints: LeaderHints;
   readonly #figures: CommitFigures = {
     groups: 0,
@@ -78,11 +76,8 @@ export class RaftBackend implements RaftNode {
   readonly #keeper: DiskKeeper;
   /** While this node takes part in the cluster; also while its disk fails. */
   #session: RaftSession | undefined;
-  #joining = false;
   /** Another state is about to take the place of the present one. */
   #held = false;
-  #leaving = false;
-  readonly #removedListeners = new Set<() => void>();
 
   constructor(parts: RaftNodeParts) {
     const { config, clock, log, transport } = parts;
@@ -149,10 +144,22 @@ export class RaftBackend implements RaftNode {
       entryBytesMax: config.entryBytesMax,
       log,
     });
+    this.#belonging = new Belonging({
+      self: this.self,
+      clock,
+      log,
+      links: this.#links,
+      conditions: this.#conditions,
+      disk: () => this.#keeper.found,
+      run: () => this.#run(),
+      running: () => this.#session !== undefined && this.#keeper.failure === undefined,
+      disconnect: () => this.disconnect(),
+      readBarrier: (signal) => this.readBarrier(signal),
+    });
     this.#hints = new LeaderHints(clock, parts.random, () => this.#session?.driver);
     transport.onMessage((message) => this.#session?.act((raft) => raft.step(message)));
     transport.onUnreachable((peer, how) => this.#hints.unreachable(peer, how));
-    transport.onRemoved(() => this.#wasRemoved());
+    transport.onRemoved(() => this.#belonging.removed());
     transport.onSnapshot((from, meta, contents) => {
       if (this.#session === undefined) return Promise.reject(noLeader());
       return this.#session.snapshots.receive(from, meta, contents);
@@ -269,7 +276,7 @@ export class RaftBackend implements RaftNode {
   }
 
   onRemoved(listener: () => void): void {
-    this.#removedListeners.add(listener);
+    this.#belonging.onRemoved(listener);
   }
 
   get membership(): ClusterMembership {
@@ -287,53 +294,8 @@ export class RaftBackend implements RaftNode {
     await this.#links.close();
   }
 
-  async join(grant: JoinGrant, signal: AbortSignal): Promise<void> {
-    if (this.#joining) throw new StorageError('conflict', 'this node is joining already');
-    this.#joining = true;
-    try {
-      await this.#join(grant, signal);
-    } catch (error) {
-      // Nothing arrived: the next attempt gets another number.
-      if (this.#keeper.found?.blank === true) await this.disconnect();
-      throw error;
-    } finally {
-      this.#joining = false;
-    }
-  }
-
-  async #join({ clusterId, peerId, tls, peers }: JoinGrant, signal: AbortSignal): Promise<void> {
-    const disk = this.#opened();
-    const known = disk.identity;
-    if (known?.clusterId !== clusterId || known.peer !== peerId) {
-      if (!disk.blank) throw new StorageError('conflict', 'this node holds the state of a cluster already');
-      await this.disconnect();
-      await disk.adopt({ nodeId: this.self.nodeId, clusterId, peer: peerId });
-    }
-    this.#links.introduce(peers);
-    await this.#links.open({ nodeId: this.self.nodeId, clusterId, peer: peerId }, disk.members, tls);
-    this.#run();
-    const own = (): Member | undefined => disk.members.list.find((member) => member.peer === peerId);
-    await this.#conditions.until(() => own() !== undefined, signal);
-    signal.throwIfAborted();
-    await this.#upToDate(signal);
-    const patience = new AbortController();
-    const cancel = this.#parts.clock.after(PROMOTION_MS_MAX, () => patience.abort());
-    await this.#conditions.until(() => own()?.promote !== true, AbortSignal.any([signal, patience.signal]));
-    cancel();
-  }
-
-  /** Waits until the state here is the cluster's, however long that takes. */
-  async #upToDate(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        return await this.readBarrier(signal);
-      } catch (error) {
-        if (!(error instanceof StorageError) || this.#session === undefined || this.#keeper.failure !== undefined)
-          throw error;
-        this.#log.debug('waiting for the state of the cluster', { error });
-      }
-    }
+  join(grant: JoinGrant, signal: AbortSignal): Promise<void> {
+    return this.#belonging.join(grant, signal);
   }
 
   admit(
@@ -390,7 +352,7 @@ export class RaftBackend implements RaftNode {
       figures: this.#figures,
       appliedListeners: this.#appliedListeners,
       stateBytes: () => this.#keeper.sizes?.stateBytes,
-      removed: () => this.#wasRemoved(),
+      removed: () => this.#belonging.removed(),
       tick: () => {
         this.#roster.tend();
         this.#clocks.tend();
@@ -407,26 +369,6 @@ export class RaftBackend implements RaftNode {
     this.#session = undefined;
     this.#run();
     this.#conditions.notice();
-  }
-
-  /** Takes no further part, for good: what a removed node says would only disturb the others. */
-  #wasRemoved(): void {
-    const disk = this.#keeper.found;
-    if (this.#leaving || disk?.identity === undefined || disk.identity.removed === true) return;
-    this.#leaving = true;
-    this.#log.error('this node was removed from the cluster: wipe its storage folder to let it join again');
-    disk
-      .markRemoved()
-      .then(() => this.disconnect())
-      .then(
-        () => {
-          for (const listener of this.#removedListeners) listener();
-        },
-        (error: unknown) => this.#log.error('cannot leave the cluster in good order', { error }),
-      )
-      .finally(() => {
-        this.#leaving = false;
-      });
   }
 
   async #announce(peer: PeerId, address: NodeAddress): Promise<void> {
