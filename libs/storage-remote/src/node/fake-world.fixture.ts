@@ -1,5 +1,6 @@
 import { silentLog, systemRandom } from '@coffer/kernel';
 import type { CancelTimer, Clock } from '@coffer/kernel';
+import { StorageError } from '@coffer/storage';
 import type { Epoch, KeyRange } from '@coffer/storage';
 import { Unreachable } from '../remote-store.ts';
 import type {
@@ -77,6 +78,8 @@ export class FakeDatabase {
   away = false;
   /** The next so many commits are carried out, but their answers are lost. */
   answersLost = 0;
+  /** The next so many commits are refused, once no answers are lost any more. */
+  refusals = 0;
   /** The next so many commits do not arrive. */
   requestsLost = 0;
   commits = 0;
@@ -137,6 +140,10 @@ export class FakeStore implements RemoteStore {
     if (database.requestsLost > 0) {
       database.requestsLost--;
       throw new Unreachable('the request was lost');
+    }
+    if (database.refusals > 0 && database.answersLost === 0) {
+      database.refusals--;
+      throw new StorageError('disk', 'no room');
     }
     if (database.head.epoch !== epoch || database.head.index !== after) return false;
     for (const [key, value] of changes) {

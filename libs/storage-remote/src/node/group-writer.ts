@@ -156,12 +156,11 @@ export class GroupWriter {
         if (sentBefore && (await store.holds(group))) return undefined;
         return this.#fenced(group);
       } catch (error) {
-        if (error instanceof StorageError) return this.#refused(error);
-        // Whatever else it is: nobody knows what came of it.
+        // Refused now, it may have been taken before.
+        if (error instanceof StorageError && !sentBefore) return this.#refused(error);
         log.warn('the storage cannot be reached, or its answer was lost: asking again', { error });
-        if (clock.monotonicMs() > untilMs) {
-          this.#parts.lost(group.epoch, 'the storage cannot be reached');
-          this.end();
+        if (clock.monotonicMs() > untilMs || (error instanceof StorageError && error.code === 'closed')) {
+          this.#lose(group.epoch, 'the storage cannot be reached');
           return new StorageError('in-doubt', 'the storage did not say whether a batch was written', { cause: error });
         }
         await sleep(clock, ASK_AGAIN_MS);
@@ -171,9 +170,14 @@ export class GroupWriter {
 
   /** The head is not where this node left it: another one writes now, and nothing of this group can be written any more. */
   #fenced({ epoch }: Group): StorageError {
-    this.#parts.lost(epoch, 'another node writes to the storage now');
-    this.end();
+    this.#lose(epoch, 'another node writes to the storage now');
     return epochLost();
+  }
+
+  /** By now there may be a later reign of this node, which has nothing to do with it. */
+  #lose(epoch: Epoch, why: string): void {
+    if (this.#reign?.epoch === epoch) this.end();
+    this.#parts.lost(epoch, why);
   }
 
   #refused(error: StorageError): StorageError {

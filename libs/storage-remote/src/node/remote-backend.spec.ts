@@ -1,6 +1,7 @@
 import type { AppliedBatch } from '@coffer/storage';
 import { FakeDatabase, TrialClock, epochOf, openNode } from './fake-world.fixture.ts';
 import { DOUBT_MS_MAX } from './group-writer.ts';
+import { LEASE_MS } from './lock-election.ts';
 import type { RemoteBackend } from './remote-backend.ts';
 
 let database: FakeDatabase;
@@ -67,6 +68,31 @@ describe('a write whose answer is lost', () => {
     expect(await outcome(work, 2000)).toMatchObject({ code: 'epoch-lost' });
     expect(database.values.has('k')).toBe(false);
     expect(active.ha.state().role).toBe('standby');
+  });
+
+  it('is not called refused because a later attempt was', async () => {
+    database.answersLost = 1;
+    database.refusals = 2;
+    expect(await outcome(put('k'), 2000)).toBe('done');
+    expect(database.groups).toHaveLength(1);
+    database.refusals = 1;
+    expect(await outcome(put('l'), 1000)).toMatchObject({ code: 'disk' });
+    expect(await outcome(put('l'), 1000)).toBe('done');
+  });
+
+  it('does not end the next reign of the node that sent it', async () => {
+    database.requestsLost = 10;
+    const work = put('k');
+    await clock.advance(20);
+    database.away = true;
+    await clock.advance(LEASE_MS);
+    expect(epochOf(active)).toBe(0);
+    database.away = false;
+    expect(await outcome(work, 8000)).toMatchObject({ code: 'epoch-lost' });
+    await clock.advance(LEASE_MS);
+    expect(epochOf(active)).toBe(2);
+    expect(await outcome(put('l'), 1000)).toBe('done');
+    expect([...database.values.keys()]).toEqual(['l']);
   });
 
   it('is in doubt where the database stays away', async () => {

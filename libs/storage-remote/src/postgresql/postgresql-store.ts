@@ -10,6 +10,9 @@ import type { TableNames } from './names.ts';
 import { BEYOND_ALL, FORMAT, createTables, statements } from './statements.ts';
 import type { Statements } from './statements.ts';
 
+/** Then it is sent again, which is safe: there has to be time for it before the write is in doubt. */
+const COMMIT_MS_MAX = 4000;
+
 interface HeadRow {
   readonly epoch: string;
   readonly idx: string;
@@ -167,6 +170,7 @@ export class PostgresqlStore implements RemoteStore {
       name: `commit ${this.#table}`,
       text: this.#sql.commit,
       values: [epoch, after, batches.length, id, encodeKeys(batches), ...puts, ...gone],
+      query_timeout: COMMIT_MS_MAX,
     });
     return rows.length > 0;
   }
