@@ -176,6 +176,34 @@ describe('snapshots of a cluster of three', () => {
     }
   });
 
+  it('are recorded by the audit devices of the state before and after, and cost a use of the token', async () => {
+    const [first, second, third] = cluster.nodes;
+    const file = join(mkdtempSync(join(cluster.folder, 'audit-')), 'audit.log');
+    const enabled = await cluster.request(first, 'PUT', 'sys/audit/file', {
+      body: { type: 'file', options: { file_path: file } },
+    });
+    assert.equal(enabled.status, 204);
+    const policy = 'path "sys/storage/raft/snapshot" { capabilities = ["update", "sudo"] }';
+    await cluster.request(first, 'PUT', 'sys/policies/acl/restorer', { body: { policy } });
+    const archive = await save(cluster, second);
+    const made = await cluster.request(first, 'POST', 'auth/token/create', {
+      body: { policies: ['restorer'], num_uses: 1 },
+    });
+    const token = made.body.auth.client_token;
+    assert.equal((await restore(cluster, third, archive, { token })).status, 204);
+    assert.equal((await restore(cluster, third, archive, { token })).status, 403);
+    const lines = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ request }) => request.path === 'sys/storage/raft/snapshot' && request.operation === 'update');
+    assert.deepEqual(
+      lines.slice(0, 2).map(({ type }) => type),
+      ['request', 'response'],
+    );
+    assert.equal((await cluster.request(first, 'DELETE', 'sys/audit/file')).status, 204);
+  });
+
   it('come to all or nothing when the active node is killed in the middle', async () => {
     const small = await save(cluster, cluster.nodes[0]);
     const filler = 'x'.repeat(200_000);

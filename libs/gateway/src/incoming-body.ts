@@ -1,15 +1,20 @@
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from '@coffer/kernel';
+import type { CancelTimer, Clock } from '@coffer/kernel';
 import { RequestError } from '@coffer/sdk';
 import type { BodyStream } from '@coffer/sdk';
+
+/** A client that sends nothing for so long is given up, in milliseconds. */
+const SILENCE_MS_MAX = 60_000;
 
 /** A body as it comes in. What is left of it when its reader stops stays unread, so that there can still be an answer. */
 export class IncomingBody implements BodyStream {
   readonly #message: IncomingMessage;
+  readonly #clock: Clock;
   #begun = false;
 
-  constructor(message: IncomingMessage) {
+  constructor(message: IncomingMessage, clock: Clock) {
     this.#message = message;
+    this.#clock = clock;
   }
 
   get begun(): boolean {
@@ -24,11 +29,23 @@ export class IncomingBody implements BodyStream {
       });
     }
     this.#begun = true;
+    // Only while it is waited for: a reader may take its time.
+    let cancel = this.#whileSilent();
     try {
-      for await (const piece of this.#message.iterator({ destroyOnReturn: false })) yield piece as Uint8Array;
+      for await (const piece of this.#message.iterator({ destroyOnReturn: false })) {
+        cancel();
+        yield piece as Uint8Array;
+        cancel = this.#whileSilent();
+      }
     } catch (cause) {
       throw new RequestError('bad-request', 'the request body ended early', { cause });
+    } finally {
+      cancel();
     }
+  }
+
+  #whileSilent(): CancelTimer {
+    return this.#clock.after(SILENCE_MS_MAX, () => this.#message.destroy(new Error('the client fell silent')));
   }
 }
 

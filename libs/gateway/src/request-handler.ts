@@ -131,7 +131,7 @@ export class RequestHandler {
     const streamed = this.#takesStream(message, target);
     if (streamed) {
       this.#streaming.add(message);
-      return this.#run(message, response, target, operation, undefined, new IncomingBody(message));
+      return this.#run(message, response, target, operation, undefined, new IncomingBody(message, this.#deps.clock));
     }
     const share = this.#bodies.share(response);
     return readBody(message, this.#options, this.#deps.clock, share).then((body) =>

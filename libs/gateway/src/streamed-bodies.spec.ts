@@ -2,7 +2,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
-import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
+import { silentLog, systemClock, systemRandom, type Clock } from '@coffer/kernel';
 import type { Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
@@ -22,10 +22,10 @@ afterEach(() => {
 });
 
 /** @returns the port of a server on which bodies of `/v1/stream` are streamed */
-async function serve(handle: (request: Request) => Promise<Rendered>): Promise<number> {
+async function serve(handle: (request: Request) => Promise<Rendered>, clock = systemClock): Promise<number> {
   const pipeline = { handle, takesStream: (_: unknown, path: string) => path === 'stream' } as unknown as Pipeline;
   const handler = new RequestHandler(
-    { pipeline, namespaces, clock: systemClock, random: systemRandom, log: silentLog },
+    { pipeline, namespaces, clock, random: systemRandom, log: silentLog },
     { bodyBytesMax: 100, bodyTimeoutMs: 0, requestDurationMsMax: 90_000 },
   );
   const server = createServer((message, response) => handler.handle(message, response));
@@ -107,6 +107,32 @@ describe('a body that is streamed', () => {
     socket.write('POST /v1/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf');
     setTimeout(() => socket.destroy(), 50);
     expect(await failure).toMatchObject({ code: 'bad-request', message: 'the request body ended early' });
+  });
+});
+
+describe('a client that falls silent', () => {
+  it('is given up while it is waited for, and not while its body is dealt with', async () => {
+    const impatient: Clock = { ...systemClock, after: (delayMs, run) => systemClock.after(delayMs / 600, run) };
+    let failed: (error: unknown) => void;
+    const failure = new Promise<unknown>((resolve) => (failed = resolve));
+    const port = await serve(async ({ bodyStream }) => {
+      let size = 0;
+      try {
+        for await (const piece of bodyStream ?? []) {
+          size += piece.length;
+          await new Promise((resolve) => setTimeout(resolve, 250));
+        }
+      } catch (error) {
+        failed(error);
+      }
+      return { status: 200, headers: JSON_TYPE, body: String(size) };
+    }, impatient);
+    expect(await post(port, '/v1/stream', Buffer.alloc(1000))).toEqual({ status: 200, text: '1000' });
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('POST /v1/stream HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf');
+    expect(await failure).toMatchObject({ code: 'bad-request' });
+    socket.destroy();
   });
 });
 
