@@ -17,13 +17,17 @@ export interface PostgresqlSettings extends ConnectionSettings {
   readonly createsTables: boolean;
 }
 
+/** Connections for what one asks for at a time. */
+const FEW = { parallelMax: 2, idleMax: 1 } as const;
+
 /** A store in a PostgreSQL database; nothing happens before `open`. */
 export function postgresqlStore(settings: PostgresqlSettings, clock: Clock, log: Log): RemoteStore {
-  return new PostgresqlStore(new Connections(settings, clock, log), settings);
+  const connections = new Connections(settings, clock, log);
+  return new PostgresqlStore(connections, new Connections({ ...settings, ...FEW }, clock, log), settings);
 }
 
 /** A lock in a PostgreSQL database, with connections of its own: signs of life do not queue behind data. */
 export function postgresqlLock(settings: PostgresqlSettings, clock: Clock, log: Log): LockStore {
-  const connections = new Connections({ ...settings, parallelMax: 2, idleMax: 1 }, clock, log);
+  const connections = new Connections({ ...settings, ...FEW }, clock, log);
   return new PostgresqlLock(connections, { table: settings.lockTable, createsTables: settings.createsTables });
 }

@@ -38,6 +38,8 @@ export class PostgresqlStore implements RemoteStore {
     advice: 'it has to be written in smaller parts',
   };
   readonly #connections: Connections;
+  /** Writes, and what asks for news, do not queue behind the reads of clients. */
+  readonly #express: Connections;
   readonly #table: string;
   readonly #names: TableNames;
   readonly #sql: Statements;
@@ -45,8 +47,13 @@ export class PostgresqlStore implements RemoteStore {
   readonly #hints = new Set<() => void>();
 
   /** @throws RangeError for a table that cannot be named so */
-  constructor(connections: Connections, options: { readonly table: string; readonly createsTables: boolean }) {
+  constructor(
+    connections: Connections,
+    express: Connections,
+    options: { readonly table: string; readonly createsTables: boolean },
+  ) {
     this.#connections = connections;
+    this.#express = express;
     this.#table = options.table;
     this.#names = tableNames(options.table);
     this.#sql = statements(this.#names);
@@ -55,6 +62,7 @@ export class PostgresqlStore implements RemoteStore {
 
   async open(): Promise<void> {
     await this.#connections.open();
+    await this.#express.open();
     if (!(await this.#exists())) {
       if (!this.#createsTables)
         throw new StorageError(
@@ -109,7 +117,7 @@ export class PostgresqlStore implements RemoteStore {
   }
 
   async head(): Promise<Head> {
-    const { rows } = await this.#connections.query({ name: `head ${this.#table}`, text: this.#sql.head });
+    const { rows } = await this.#express.query({ name: `head ${this.#table}`, text: this.#sql.head });
     return numbersOf(rows[0] as HeadRow);
   }
 
@@ -166,7 +174,7 @@ export class PostgresqlStore implements RemoteStore {
         puts[3]?.push(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
       }
     }
-    const { rows } = await this.#connections.query({
+    const { rows } = await this.#express.query({
       name: `commit ${this.#table}`,
       text: this.#sql.commit,
       values: [epoch, after, batches.length, id, encodeKeys(batches), ...puts, ...gone],
@@ -176,12 +184,12 @@ export class PostgresqlStore implements RemoteStore {
   }
 
   async claim(epoch: Epoch): Promise<Head> {
-    await this.#connections.query({ text: this.#sql.claim, values: [epoch] });
+    await this.#express.query({ text: this.#sql.claim, values: [epoch] });
     return this.head();
   }
 
   async feed(after: number): Promise<Feed> {
-    const { rows } = await this.#connections.query({
+    const { rows } = await this.#express.query({
       name: `feed ${this.#table}`,
       text: this.#sql.feed,
       values: [after],
@@ -196,19 +204,19 @@ export class PostgresqlStore implements RemoteStore {
   }
 
   async holds({ id, after }: Pick<Group, 'id' | 'after'>): Promise<boolean> {
-    const { rows } = await this.#connections.query({ text: this.#sql.holds, values: [after, id] });
+    const { rows } = await this.#express.query({ text: this.#sql.holds, values: [after, id] });
     return rows.length > 0;
   }
 
   async trim(upTo: number): Promise<void> {
-    await this.#connections.query({ text: this.#sql.trim, values: [upTo] });
+    await this.#express.query({ text: this.#sql.trim, values: [upTo] });
   }
 
   onHint(listener: () => void): void {
     this.#hints.add(listener);
   }
 
-  close(): Promise<void> {
-    return this.#connections.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#connections.close(), this.#express.close()]);
   }
 }
