@@ -26,6 +26,8 @@ import type { ClusterPart } from './cluster-part.ts';
 import type { NodeSnapshots, RestorableNode } from '../snapshots/cluster-snapshots.ts';
 import { describeInFlight } from './in-flight.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
+import { StateReplacement } from './state-replacement.ts';
+import type { ReplaceableNode } from './state-replacement.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
 import { inOrder, makeServices } from './services.ts';
 import type { NodeServices } from './services.ts';
@@ -96,11 +98,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #activeEpoch: number | undefined;
   #knownSeal: SealStatus | undefined;
   #ending = false;
-  /** Other services are on their way, for another state. */
-  #replacing = 0;
-  #serving: Promise<void> = Promise.resolve();
-  /** It holds a state of other keys, and still takes part as before. */
-  #mustLeave = false;
+  readonly #replacement: StateReplacement;
   readonly #turns = new Turns();
 
   constructor(parts: NodeParts) {
@@ -117,6 +115,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
       lost: () => this.#sealLost(),
     });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
+    this.#replacement = new StateReplacement(this.#replaceable());
     this.#snapshots = parts.snapshots?.(this.#restorable());
     this.#systemEngine = systemEngine(
       systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.raft, {
@@ -133,7 +132,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     const unfollowHa = ha.onChange((state) => this.#haChanged(state));
     // After the barrier's own: it has followed the keys by then, or sealed itself.
     const unfollowState = backend.subscribe(({ everything }) => {
-      if (everything) this.#stateReplaced();
+      if (everything) this.#replacement.replaced();
     });
     this.#unsubscribe = (): void => {
       unfollowHa();
@@ -141,6 +140,24 @@ export class CofferNode implements NodeOperations, NodeStatus {
     };
     parts.cluster?.serveJoins?.(this.#seal);
     parts.cluster?.onRemoved?.(() => this.#wasRemoved());
+  }
+
+  #replaceable(): ReplaceableNode {
+    const { log, cluster } = this.#parts;
+    return {
+      turns: this.#turns,
+      log,
+      serves: () => this.#services !== undefined,
+      sealed: () => this.#barrier.sealed,
+      cutOff: () => this.#services?.transactor.close(),
+      stopServices: () => this.#stopServices(),
+      startServices: () => this.#startServices(),
+      seal: () => this.#seal.seal(),
+      wake: () => {
+        for (const wake of [...this.#haWaiters]) wake();
+      },
+      leave: async () => cluster?.leaveRestored?.(),
+    };
   }
 
   #restorable(): RestorableNode {
@@ -161,7 +178,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   replacing(): boolean {
-    return this.#replacing > 0;
+    return this.#replacement.underWay;
   }
 
   ha(): HaState {
@@ -215,51 +232,11 @@ export class CofferNode implements NodeOperations, NodeStatus {
     for (const wake of [...this.#haWaiters]) wake();
   }
 
-  /** A restore or a leader's snapshot: nothing that was made from the former state goes on. */
-  #stateReplaced(): void {
-    if (!this.#services && this.#barrier.sealed) return;
-    this.#replacing++;
-    this.#services?.transactor.close();
-    this.#serving = this.#turns
-      .take(() => this.#serveOtherState())
-      .catch((error: unknown) => this.#parts.log.error('the other state cannot be served', { error }));
-  }
-
-  async #serveOtherState(): Promise<void> {
-    const { log } = this.#parts;
-    try {
-      await this.#stopServices();
-      if (!this.#barrier.sealed) {
-        await this.#startServices();
-      }
-    } catch (error) {
-      log.error('the state that was put in the place of the former one cannot be served', { error });
-      this.#seal.seal();
-    }
-    if (this.#barrier.sealed) {
-      await this.#stopServices();
-      this.#seal.seal();
-    }
-    this.#replacing--;
-    for (const wake of [...this.#haWaiters]) wake();
-    if (!this.#barrier.sealed) return;
-    log.warn('this node has sealed itself: it wants the shares that belong to the state that was put here');
-    // In a turn of its own: who asked for the restore is answered over the cluster, too.
-    this.#mustLeave = true;
-    this.#turns.take(() => this.#leave()).catch((error: unknown) => log.error('leaving the cluster failed', { error }));
-  }
-
-  async #leave(): Promise<void> {
-    if (!this.#mustLeave) return;
-    this.#mustLeave = false;
-    await this.#parts.cluster?.leaveRestored?.();
-  }
-
   /** Resolves when this node serves what was restored, or has sealed itself. */
   async #restoring(restore: () => Promise<unknown>): Promise<void> {
     const keep = await this.#parts.cluster?.keepAuthority?.(this.#barrier);
     await restore();
-    await this.#serving;
+    await this.#replacement.served;
     if (this.#barrier.sealed || this.#parts.ha.state().role !== 'active') return;
     await keep?.();
     // How often the key of the restored state was used since it was saved, nobody knows.
@@ -389,7 +366,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
     return this.#turns.take(async () => {
-      await this.#leave();
+      await this.#replacement.leave();
       const before = await this.#seal.status();
       const status = await this.#seal.unseal(share);
       if (before.sealed && !status.sealed) await this.#afterUnseal();
@@ -469,7 +446,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#turns
       .take(async () => {
         await Promise.resolve();
-        if (this.#replacing === 0 && !this.#mustLeave && this.#services) await this.#sealNow();
+        if (!this.#replacement.underWay && !this.#replacement.mustLeave && this.#services) await this.#sealNow();
       })
       .catch((error: unknown) => this.#parts.log.error('sealing failed', { error }));
   }
