@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import {
   cpSync,
+  globSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -42,6 +43,9 @@ export class TrialWorkspace {
     for (const path of COPIED) cpSync(join(root, path), join(this.folder, path), { recursive: true, filter });
     this.#linkModules('node_modules');
     this.#linkModules('node_modules/@coffer');
+    // Packages of which the workspace has two versions: beside the one that needs the other.
+    for (const path of globSync('{apps,libs}/{*,*/*}/node_modules', { cwd: root }))
+      symlinkSync(join(root, path), join(this.folder, path));
   }
 
   /** Workspace packages are those of the copy: their links are relative. The rest is the real workspace's. */
