@@ -155,6 +155,8 @@ describe('the API client', () => {
     await expect(client({ timeoutMs: 50 }).send({ method: 'GET', path: 'x' })).rejects.toThrow(
       'context deadline exceeded',
     );
+    answer = (response) => void setTimeout(() => response.writeHead(200).end('{}'), 300);
+    expect(await client({ timeoutMs: 50 }).send({ method: 'GET', path: 'x', timeoutMsMin: 60_000 })).toEqual({});
     answer = (response) => {
       response.writeHead(200, { 'content-length': '100' }).write('{"data"');
       setTimeout(() => response.destroy(), 20);

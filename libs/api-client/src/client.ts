@@ -45,6 +45,8 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** A file whose bytes are the body; the time limit is then one of silence. */
   readonly bodyFile?: string;
+  /** At least so long is waited, whatever the setting says, in milliseconds. */
+  readonly timeoutMsMin?: number;
   /** A file for the body of an answer below 300; the time limit is then one of silence. */
   readonly answerFile?: string;
 }

@@ -33,7 +33,7 @@ export async function transmit(
     ...(settings.address.startsWith('unix://') ? { socketPath: settings.address.slice('unix://'.length) } : {}),
   };
   const outgoing = (secure ? httpsRequest : httpRequest)(target, options);
-  const stopWaiting = limitTime(outgoing, request, settings.timeoutMs);
+  const stopWaiting = limitTime(outgoing, request, patience(settings.timeoutMs, request.timeoutMsMin));
   try {
     const [response] = await Promise.all([responseTo(outgoing), sendBody(outgoing, request, payload)]);
     return await receive(response, request);
@@ -71,6 +71,9 @@ async function receive(response: IncomingMessage, request: ApiRequest): Promise<
   for await (const chunk of response) chunks.push(chunk as Buffer);
   return { status, headers: response.headers, body: Buffer.concat(chunks) };
 }
+
+/** 0 waits for ever. */
+const patience = (settingMs: number, leastMs = 0): number => (settingMs <= 0 ? 0 : Math.max(settingMs, leastMs));
 
 /** A request takes so long at most; one that moves a file is only never silent for so long. @returns ends the limit */
 function limitTime(outgoing: ClientRequest, request: ApiRequest, timeoutMs: number): () => void {

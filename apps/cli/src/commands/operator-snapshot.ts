@@ -7,6 +7,8 @@ import { UsageError } from '../flags.ts';
 import { table, titledTable } from '../output/table.ts';
 
 const PATH = 'sys/storage/raft/snapshot';
+/** A large state is read, or put in its place, for a while without a byte on the line. */
+const SILENCE_MS_MAX = 15 * 60_000;
 
 /** Loaded where it is needed: it is part of the server. */
 const snapshotFiles = (): Promise<typeof files> => import('@coffer/server/snapshot-files');
@@ -50,7 +52,10 @@ const save: Command = {
     // A snapshot that was there stays until there is a whole new one.
     const partial = `${file}.${String(process.pid)}.partial`;
     try {
-      await doing('Error taking the snapshot', client.transfer({ method: 'GET', path: PATH, answerFile: partial }));
+      await doing(
+        'Error taking the snapshot',
+        client.transfer({ method: 'GET', path: PATH, answerFile: partial, timeoutMsMin: SILENCE_MS_MAX }),
+      );
       const { verifySnapshotFile } = await snapshotFiles();
       await reading('Error taking the snapshot', verifySnapshotFile(partial));
       sync(partial);
@@ -74,7 +79,10 @@ const restore: Command = {
   async run({ client, flags, args }) {
     const path = flags.bool('force') ? `${PATH}-force` : PATH;
     const bodyFile = fileName(args, 'Snapshot');
-    await doing('Error installing the snapshot', client.transfer({ method: 'POST', path, bodyFile }));
+    await doing(
+      'Error installing the snapshot',
+      client.transfer({ method: 'POST', path, bodyFile, timeoutMsMin: SILENCE_MS_MAX }),
+    );
     return 0;
   },
 };
