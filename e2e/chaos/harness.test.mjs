@@ -108,6 +108,19 @@ describe('the judge of fault rounds', () => {
       );
     });
 
+  it('lets a patch of unknown outcome take effect late', () => {
+    const late = historyOf(
+      created,
+      ['subKeys', 2, Infinity, { kind: 'patch', path: 'p', changes: [['one', '1']] }],
+      patched(3, 4, 'one', '2'),
+      readPatched(5, 6, [
+        ['born', '1'],
+        ['one', '1'],
+      ]),
+    );
+    assert.deepEqual(judge(late).violations, []);
+  });
+
   it('reports answers that no fault explains', () => {
     const history = new History();
     history.surprises.push('node-1: read k answered 403');
