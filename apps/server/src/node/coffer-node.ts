@@ -1,75 +1,32 @@
-import { hostname } from 'node:os';
-import { Secret, Turns, whenReady } from '@coffer/kernel';
-import type { Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
+import { Turns, whenReady } from '@coffer/kernel';
+import type { MaybePromise, Secret } from '@coffer/kernel';
 import { AesGcmBarrier, ShamirSealManager, encryptFor } from '@coffer/barrier';
 import type { InitRequest, InitResult, SealStatus } from '@coffer/barrier';
-import type { PluginSource, Router } from '@coffer/core-api';
+import type { Router } from '@coffer/core-api';
 import { OffLoopPool } from '@coffer/core-mounts';
 import { RootNamespaces } from '@coffer/core-namespaces';
 import type { CoreServices, NodeStatus } from '@coffer/core-pipeline';
 import { MountRouter } from '@coffer/core-router';
-import { CorsSettings, GenerateRoot, Rekey, systemEngine } from '@coffer/core-system';
-import type {
-  AutopilotOperations,
-  HaNode,
-  LeaderStatus,
-  NodeOperations,
-  RaftOperations,
-  RaftStatusOperations,
-  StorageTrouble,
-} from '@coffer/core-system';
+import { CorsSettings, systemEngine } from '@coffer/core-system';
+import type { GenerateRoot, HaNode, LeaderStatus, NodeOperations, Rekey, StorageTrouble } from '@coffer/core-system';
 import { ROOT_NAMESPACE, RequestError } from '@coffer/sdk';
-import type { EngineType, Request } from '@coffer/sdk';
+import type { EngineType } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
-import type { Backend, HaCoordinator, HaState } from '@coffer/storage';
-import type { ClusterPart } from './cluster-part.ts';
+import type { HaState } from '@coffer/storage';
 import type { NodeSnapshots, RestorableNode } from '../snapshots/cluster-snapshots.ts';
+import { writeClusterInfo } from './cluster-info.ts';
+import type { ClusterInfo } from './cluster-info.ts';
 import { describeInFlight } from './in-flight.ts';
-import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
+import { KeyAttempts } from './key-attempts.ts';
+import type { NodeParts } from './node-parts.ts';
+import { haNodes, leaderStatus, nodeMetrics } from './node-report.ts';
+import { sealedSystemMount } from './sealed-mount.ts';
+import { ServiceLife } from './service-life.ts';
+import type { NodeServices } from './services.ts';
 import { StateReplacement } from './state-replacement.ts';
 import type { ReplaceableNode } from './state-replacement.ts';
-import { sealedSystemMount } from './sealed-mount.ts';
-import { inOrder, makeServices } from './services.ts';
-import type { NodeServices } from './services.ts';
 import { systemPaths } from './system-paths.ts';
 import { BUILD_DATE, VERSION } from './version.ts';
-
-/** What a node is made of. */
-export interface NodeParts {
-  readonly backend: Backend;
-  readonly ha: HaCoordinator;
-  /** Taking part in a cluster; undefined for stores that need no such thing. */
-  readonly cluster?: ClusterPart;
-  /** `sys/storage/raft`, where that is the storage. */
-  readonly raft?: RaftOperations & RaftStatusOperations & AutopilotOperations;
-  /** Snapshots of the state, where the store can be put back to one. */
-  readonly snapshots?: (node: RestorableNode) => NodeSnapshots;
-  readonly plugins: PluginSource;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly clusterName: string | undefined;
-  readonly systemTtl: { readonly defaultSeconds: number; readonly maxSeconds: number };
-  readonly cacheBytesMax: number;
-  readonly rawStorageEndpoint: boolean;
-  readonly sanitizedConfig: Readonly<Record<string, unknown>>;
-  readonly logLevels: Pick<NodeOperations, 'logLevels' | 'setLogLevel' | 'resetLogLevel'>;
-  readonly reload: (subsystem: string) => Promise<boolean>;
-  /** The requests that are not answered yet, with when they came (ms since 1970). */
-  readonly inFlight: () => ReadonlyMap<Request, number>;
-}
-
-/** Where a cluster's id and name are kept, encrypted like everything else. */
-const CLUSTER_RECORD = 'core/cluster/info';
-
-interface ClusterInfo {
-  readonly id: string;
-  readonly name: string;
-}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const parseInfo = (bytes: Uint8Array): ClusterInfo => Object.freeze(JSON.parse(decoder.decode(bytes)) as ClusterInfo);
 
 /**
  * One node: its life between sealed, standby and active. It is what `sys/` speaks for and what the pipeline asks. All
@@ -84,18 +41,12 @@ export class CofferNode implements NodeOperations, NodeStatus {
   readonly #parts: NodeParts;
   readonly #barrier: AesGcmBarrier;
   readonly #seal: ShamirSealManager;
-  /** Attempts are the active node's alone, and end with its leadership. */
-  #rekey: Rekey | undefined;
-  #generateRoot: GenerateRoot | undefined;
+  readonly #attempts: KeyAttempts;
+  readonly #life: ServiceLife;
   readonly #offLoop = new OffLoopPool(2);
   readonly #systemEngine: EngineType;
   readonly #snapshots: NodeSnapshots | undefined;
-  readonly #haWaiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
-  #services: NodeServices | undefined;
-  #started: Startable[] = [];
-  #info: ClusterInfo | undefined;
-  #activeEpoch: number | undefined;
   #knownSeal: SealStatus | undefined;
   #ending = false;
   readonly #replacement: StateReplacement;
@@ -115,10 +66,19 @@ export class CofferNode implements NodeOperations, NodeStatus {
       lost: () => this.#sealLost(),
     });
     this.#seal = new ShamirSealManager({ barrier: this.#barrier, backend, ha, random });
+    this.#attempts = new KeyAttempts(this.#seal, random, () => this.#life.unsealed());
+    this.#life = new ServiceLife({
+      parts,
+      barrier: this.#barrier,
+      offLoop: this.#offLoop,
+      systemEngine: () => this.#systemEngine,
+      snapshots: () => this.#snapshots,
+      resigned: () => this.#attempts.drop(),
+    });
     this.#replacement = new StateReplacement(this.#replaceable());
     this.#snapshots = parts.snapshots?.(this.#restorable());
     this.#systemEngine = systemEngine(
-      systemPaths(this, () => this.#unsealed(), parts.systemTtl, parts.raft, {
+      systemPaths(this, () => this.#life.unsealed(), parts.systemTtl, parts.raft, {
         plugins: parts.plugins,
         random,
         rawStorageEndpoint: parts.rawStorageEndpoint,
@@ -147,15 +107,13 @@ export class CofferNode implements NodeOperations, NodeStatus {
     return {
       turns: this.#turns,
       log,
-      serves: () => this.#services !== undefined,
+      serves: () => this.#life.current !== undefined,
       sealed: () => this.#barrier.sealed,
-      cutOff: () => this.#services?.transactor.close(),
-      stopServices: () => this.#stopServices(),
-      startServices: () => this.#startServices(),
+      cutOff: () => this.#life.current?.transactor.close(),
+      stopServices: () => this.#life.stop(),
+      startServices: () => this.#life.start(),
       seal: () => this.#seal.seal(),
-      wake: () => {
-        for (const wake of [...this.#haWaiters]) wake();
-      },
+      wake: () => this.#life.wakeWaiters(),
       leave: async () => cluster?.leaveRestored?.(),
     };
   }
@@ -174,7 +132,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   services(): CoreServices | undefined {
-    return this.#services;
+    return this.#life.current;
   }
 
   replacing(): boolean {
@@ -182,54 +140,20 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   ha(): HaState {
-    const state = this.#parts.ha.state();
-    // Leading the log is not enough: until the core has taken over, others are not sent here and writes wait.
-    return state.role === 'active' && this.#activeEpoch !== state.epoch ? { role: 'standby' } : state;
+    return this.#life.ha();
   }
 
   haChange(waitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        this.#haWaiters.delete(done);
-        resolve();
-      };
-      const cancel = this.#parts.clock.after(waitMs, done);
-      this.#haWaiters.add(done);
-    });
-  }
-
-  #unsealed(): NodeServices {
-    if (!this.#services) throw new RequestError('sealed');
-    return this.#services;
+    return this.#life.haChange(waitMs);
   }
 
   // ---- life
 
   #haChanged(state: HaState): void {
-    if (state.role !== 'active') this.#activeEpoch = undefined;
+    if (state.role !== 'active') this.#life.resign();
     this.#turns
-      .take(() => this.#follow())
+      .take(() => this.#life.follow())
       .catch((error: unknown) => this.#parts.log.error('taking over failed', { error }));
-  }
-
-  /** Makes the services fit what the node is now. */
-  async #follow(): Promise<void> {
-    const services = this.#services;
-    const state = this.#parts.ha.state();
-    if (!services) return;
-    if (state.role !== 'active') {
-      this.#dropAttempts();
-      services.leases.deactivate();
-      services.tokens.deactivate();
-      services.mounts.deactivate();
-      this.#snapshots?.schedules.stop();
-    } else if (this.#activeEpoch !== state.epoch) {
-      await this.#activate(services);
-      this.#activeEpoch = state.epoch;
-      this.#parts.log.info('this node is active', { epoch: state.epoch });
-    }
-    for (const wake of [...this.#haWaiters]) wake();
   }
 
   /** Resolves when this node serves what was restored, or has sealed itself. */
@@ -241,50 +165,6 @@ export class CofferNode implements NodeOperations, NodeStatus {
     await keep?.();
     // How often the key of the restored state was used since it was saved, nobody knows.
     await this.#barrier.rotate();
-  }
-
-  async #activate(services: NodeServices): Promise<void> {
-    await services.policies.ensureBuiltIn();
-    await services.mounts.activate();
-    services.tokens.activate();
-    services.leases.activate();
-    const system = services.router.mount(ROOT_NAMESPACE, 'sys/');
-    if (system) this.#snapshots?.schedules.start(system.context);
-  }
-
-  async #startServices(): Promise<void> {
-    const services = makeServices({
-      ...this.#parts,
-      barrier: this.#barrier,
-      systemEngine: this.#systemEngine,
-      offLoop: this.#offLoop,
-      clusterId: () => this.#info?.id ?? '',
-    });
-    const parts = inOrder([services.mounts, services.audit, services.tokens, services.leases]);
-    this.#started = [];
-    try {
-      for (const part of parts) {
-        await part.start();
-        this.#started.unshift(part);
-      }
-      this.#info = await this.#barrier.getParsed(CLUSTER_RECORD, parseInfo);
-    } catch (error) {
-      await this.#stopServices();
-      throw error;
-    }
-    this.#services = services;
-    await this.#follow();
-  }
-
-  async #stopServices(): Promise<void> {
-    const services = this.#services;
-    this.#services = undefined;
-    this.#activeEpoch = undefined;
-    this.#dropAttempts();
-    this.#snapshots?.schedules.stop();
-    for (const part of this.#started.splice(0)) await part.stop();
-    services?.policies.close();
-    services?.transactor.close();
   }
 
   // ---- NodeOperations
@@ -316,7 +196,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   clusterIdentity(): ClusterInfo | undefined {
-    return this.#info;
+    return this.#life.info;
   }
 
   initialize(request: InitRequest): Promise<InitResult & { readonly rootToken: string }> {
@@ -338,10 +218,12 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#seal.check(request);
     await this.#parts.cluster?.bootstrap(id);
     const result = await this.#seal.initializeUnsealed(request);
-    await this.#writeInfo({ id, name });
+    const state = this.#parts.ha.state();
+    if (state.role !== 'active') throw new RequestError('standby');
+    await writeClusterInfo(this.#barrier, state.epoch, { id, name });
     await this.#parts.cluster?.createTls(this.#barrier);
-    await this.#startServices();
-    const services = this.#unsealed();
+    await this.#life.start();
+    const services = this.#life.unsealed();
     const rootToken = (
       await services.transactor.run((tx) =>
         services.tokens.createRoot(tx, developmentToken, developmentToken === undefined ? 'root' : 'create'),
@@ -353,15 +235,6 @@ export class CofferNode implements NodeOperations, NodeStatus {
         ? rootToken
         : Buffer.from(await encryptFor(request.rootTokenPgpKey, rootToken)).toString('base64');
     return { ...result, rootToken: shown };
-  }
-
-  async #writeInfo(info: ClusterInfo): Promise<void> {
-    const state = this.#parts.ha.state();
-    if (state.role !== 'active') throw new RequestError('standby');
-    await this.#barrier.write({
-      epoch: state.epoch,
-      ops: [{ kind: 'put', key: CLUSTER_RECORD, value: encoder.encode(JSON.stringify(info)) }],
-    });
   }
 
   unseal(share: Secret<Uint8Array>): Promise<SealStatus> {
@@ -377,7 +250,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   async #afterUnseal(): Promise<void> {
     try {
       await this.#parts.cluster?.connect(this.#barrier);
-      await this.#startServices();
+      await this.#life.start();
     } catch (error) {
       await this.#sealNow();
       throw error;
@@ -396,7 +269,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
 
   async #sealNow(): Promise<void> {
     await this.#parts.cluster?.disconnect();
-    await this.#stopServices();
+    await this.#life.stop();
     this.#seal.seal();
     this.#parts.log.info('sealed');
   }
@@ -417,28 +290,17 @@ export class CofferNode implements NodeOperations, NodeStatus {
   async handOver(): Promise<boolean> {
     this.#ending = true;
     const { ha } = this.#parts;
-    if (!ha.enabled || !this.#services) return false;
+    if (!ha.enabled || !this.#life.current) return false;
     if (ha.state().role === 'active') await ha.stepDown();
     return ha.state().role !== 'active';
   }
 
   rekey(): Rekey {
-    return (this.#rekey ??= new Rekey(this.#seal, this.#parts.random));
+    return this.#attempts.rekey();
   }
 
   generateRoot(): GenerateRoot {
-    return (this.#generateRoot ??= new GenerateRoot({
-      seal: this.#seal,
-      random: this.#parts.random,
-      createRootToken: async (id) => {
-        const { transactor, tokens } = this.#unsealed();
-        await transactor.run((tx) => tokens.createRoot(tx, id));
-      },
-      revokeRootToken: async (id) => {
-        const { tokens } = this.#unsealed();
-        await tokens.revokeTree(tokens.saltedIdOf(new Secret(id)));
-      },
-    }));
+    return this.#attempts.generateRoot();
   }
 
   /** The barrier sealed itself: the node follows, unless the whole state was replaced, which says more. */
@@ -446,44 +308,17 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#turns
       .take(async () => {
         await Promise.resolve();
-        if (!this.#replacement.underWay && !this.#replacement.mustLeave && this.#services) await this.#sealNow();
+        if (!this.#replacement.underWay && !this.#replacement.mustLeave && this.#life.current) await this.#sealNow();
       })
       .catch((error: unknown) => this.#parts.log.error('sealing failed', { error }));
   }
 
-  #dropAttempts(): void {
-    this.#rekey = undefined;
-    this.#generateRoot = undefined;
-  }
-
   leader(): LeaderStatus {
-    const { ha } = this.#parts;
-    const state = ha.state();
-    const leader = state.role === 'active' ? ha.self : state.leader;
-    return {
-      haEnabled: ha.enabled,
-      isSelf: this.#services !== undefined && state.role === 'active' && ha.enabled,
-      leaderAddress: ha.enabled ? (leader?.apiAddress ?? '') : '',
-      leaderClusterAddress: ha.enabled ? (leader?.clusterAddress ?? '') : '',
-      ...(state.role === 'active' && ha.enabled ? { activeTime: new Date(state.sinceMs).toISOString() } : {}),
-      ...this.#parts.cluster?.indexes(),
-    };
+    return leaderStatus(this.#parts, this.#life.current !== undefined);
   }
 
   haNodes(): readonly HaNode[] {
-    const { ha, cluster } = this.#parts;
-    const self: HaNode = { hostname: hostname(), address: ha.self, active: true, version: VERSION };
-    const others = cluster?.standbys() ?? [];
-    return [
-      self,
-      ...others.map(({ peer, echo }): HaNode => ({
-        hostname: echo?.hostname ?? peer.nodeId,
-        address: { nodeId: peer.nodeId, apiAddress: peer.apiAddress, clusterAddress: `https://${peer.address}` },
-        active: false,
-        version: echo?.version ?? '',
-        ...(echo === undefined ? {} : { lastEcho: new Date(echo.atMs).toISOString() }),
-      })),
-    ];
+    return haNodes(this.#parts);
   }
 
   sanitizedConfig(): Readonly<Record<string, unknown>> {
@@ -511,35 +346,30 @@ export class CofferNode implements NodeOperations, NodeStatus {
   }
 
   metrics(format: 'prometheus' | 'json'): string {
-    const ofNode = nodeGauges({
-      unsealed: this.#services !== undefined,
-      active: this.#services !== undefined && this.ha().role === 'active',
-      inFlight: this.#parts.inFlight().size,
-    });
-    const gauges = [...ofNode, ...(this.#parts.cluster?.gauges?.() ?? [])];
-    return format === 'json' ? asMetricsJson(gauges, this.#parts.clock.nowMs()) : asPrometheus(gauges);
+    const unsealed = this.#life.current !== undefined;
+    return nodeMetrics(this.#parts, { unsealed, active: unsealed && this.ha().role === 'active' }, format);
   }
 
   /** The cluster's CORS settings; undefined while they are off, and while sealed. */
   cors(origin: string): ReturnType<CorsSettings['judge']> {
-    const system = this.#services?.router.mount(ROOT_NAMESPACE, 'sys/');
+    const system = this.#life.current?.router.mount(ROOT_NAMESPACE, 'sys/');
     return system && new CorsSettings(this.#barrier, system.storagePrefix).judge(origin);
   }
 
   /** SIGHUP. */
   async reopenAuditFiles(): Promise<void> {
-    await this.#services?.audit.reopen();
+    await this.#life.current?.audit.reopen();
   }
 
   /** Development servers: whatever is done right after the start, as root. */
   async asRoot<T>(work: (services: NodeServices) => Promise<T>): Promise<T> {
-    return work(this.#unsealed());
+    return work(this.#life.unsealed());
   }
 
   /** A graceful end: hands over, then closes the store. */
   async close(): Promise<void> {
     await this.#turns.take(async () => {
-      if (this.#services) await this.#sealNow();
+      if (this.#life.current) await this.#sealNow();
     });
     this.#unsubscribe();
     await this.#offLoop.close();

@@ -23,7 +23,7 @@ import { ClusterMember } from '../node/cluster-member.ts';
 import type { ClusterPart } from '../node/cluster-part.ts';
 import { CofferNode } from '../node/coffer-node.ts';
 import { systemDirectories } from '../node/directories.ts';
-import type { NodeParts } from '../node/coffer-node.ts';
+import type { NodeParts } from '../node/node-parts.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { ClusterSnapshots } from '../snapshots/cluster-snapshots.ts';
 import { pages } from '../pages/pages.ts';

@@ -1,0 +1,24 @@
+import type { AesGcmBarrier } from '@coffer/barrier';
+import type { MaybePromise } from '@coffer/kernel';
+import type { Epoch } from '@coffer/storage';
+
+/** Where a cluster's id and name are kept, encrypted like everything else. */
+const RECORD = 'core/cluster/info';
+
+/** What a cluster is called; chosen when it is initialised. */
+export interface ClusterInfo {
+  readonly id: string;
+  readonly name: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const parse = (bytes: Uint8Array): ClusterInfo => Object.freeze(JSON.parse(decoder.decode(bytes)) as ClusterInfo);
+
+export const readClusterInfo = (barrier: AesGcmBarrier): MaybePromise<ClusterInfo | undefined> =>
+  barrier.getParsed(RECORD, parse);
+
+/** @throws StorageError */
+export async function writeClusterInfo(barrier: AesGcmBarrier, epoch: Epoch, info: ClusterInfo): Promise<void> {
+  await barrier.write({ epoch, ops: [{ kind: 'put', key: RECORD, value: encoder.encode(JSON.stringify(info)) }] });
+}
