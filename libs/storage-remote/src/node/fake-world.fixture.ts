@@ -80,6 +80,8 @@ export class FakeDatabase {
   answersLost = 0;
   /** The next so many commits are refused, once no answers are lost any more. */
   refusals = 0;
+  /** Answers of commits wait for it; what they wrote does not. */
+  answersHeld: Promise<void> | undefined;
   /** The next so many commits do not arrive. */
   requestsLost = 0;
   commits = 0;
@@ -152,6 +154,7 @@ export class FakeStore implements RemoteStore {
     }
     database.head = { epoch, index: after + batches.length };
     database.groups.push({ id, first: after + 1, batches });
+    await database.answersHeld;
     if (database.answersLost > 0) {
       database.answersLost--;
       throw new Unreachable('the answer was lost');

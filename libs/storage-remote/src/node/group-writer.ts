@@ -45,6 +45,7 @@ export class GroupWriter {
   #queue: Waiting[] = [];
   #reign: Reign | undefined;
   #running: Promise<void> | undefined;
+  #underWay: Promise<boolean> | undefined;
   #groups = 0;
 
   constructor(parts: GroupWriterParts) {
@@ -65,6 +66,14 @@ export class GroupWriter {
   /** Until nothing is on its way. */
   async settled(): Promise<void> {
     while (this.#running) await this.#running;
+  }
+
+  /**
+   * The group that was sent and not answered, if there is one: others may see it already. Resolves once this node has
+   * told of it, or to false where it was not written or nobody knows.
+   */
+  underWay(): Promise<boolean> | undefined {
+    return this.#underWay;
   }
 
   write(batch: WriteBatch): Promise<WriteResult> {
@@ -136,12 +145,16 @@ export class GroupWriter {
       batches: waiting.map(({ batch }) => batch.ops.map(({ key }) => key)),
       changes,
     };
+    const { promise, resolve: over } = Promise.withResolvers<boolean>();
+    this.#underWay = promise;
     const failure = await this.#commit(group);
+    if (!failure) feed.tell(group.after + 1, group.batches);
+    this.#underWay = undefined;
+    over(!failure);
     if (failure) {
       for (const { reject } of waiting) reject(failure);
       return;
     }
-    feed.tell(group.after + 1, group.batches);
     for (const [at, { resolve }] of waiting.entries()) resolve({ index: group.after + 1 + at });
     this.#trimSometimes(group.after);
   }

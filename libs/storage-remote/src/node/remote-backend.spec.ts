@@ -169,6 +169,28 @@ describe('a standby', () => {
     expect(told.at(-1)).toEqual({ index: 1, keys: [], everything: true });
   });
 
+  it('may see a write before the active node has its answer, which then reads nothing older', async () => {
+    await put('k', 'old');
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    database.answersHeld = promise.then(() => undefined);
+    const work = put('k', 'new');
+    await clock.advance(50);
+    await standby.readBarrier();
+    expect(Buffer.from((await standby.get('k')) ?? []).toString()).toBe('new');
+    let passed = false;
+    const barrier = Promise.resolve(active.readBarrier()).then(() => {
+      passed = true;
+    });
+    await clock.advance(50);
+    expect([passed, active.appliedIndex()]).toEqual([false, 1]);
+    resolve(undefined);
+    await clock.advance(50);
+    await barrier;
+    expect(active.appliedIndex()).toBe(2);
+    await work;
+    expect(active.readBarrier()).toBeUndefined();
+  });
+
   it('asks once for all reads that come together', async () => {
     let feeds = 0;
     const original = database.refuseAway.bind(database);

@@ -129,13 +129,28 @@ export class RemoteBackend implements Backend {
   }
 
   /**
-   * On the active node nothing while its lease holds: nobody else can have written. Elsewhere the store is asked for
-   * news, once for all reads that wait.
+   * While the lease of the active node holds, nobody else can have written, and its own state is the newest as soon as it
+   * knows of its own group under way: standbys may have seen that before the answer has come here. Elsewhere the store is
+   * asked for news, once for all reads that wait.
    */
   readBarrier(signal?: AbortSignal): MaybePromise<void> {
     this.#refuseClosed();
-    if (this.ha.leaseHolds()) return;
+    if (!this.ha.leaseHolds()) return this.#askForNews(signal);
+    const underWay = this.#writer.underWay();
+    return underWay && this.#afterOwn(underWay, signal);
+  }
+
+  #askForNews(signal: AbortSignal | undefined): Promise<void> {
     return this.#patiently(() => this.#pulls.pass(), signal);
+  }
+
+  /** What was visible to anybody when the barrier was asked for is at most this group. */
+  async #afterOwn(underWay: Promise<boolean>, signal: AbortSignal | undefined): Promise<void> {
+    const late = Promise.withResolvers<boolean>();
+    const cancel = this.#parts.clock.after(READ_MS_MAX, () => late.resolve(false));
+    const written = await Promise.race([underWay, late.promise]);
+    cancel();
+    if (!written) await this.#askForNews(signal);
   }
 
   subscribe(listener: AppliedListener): () => void {
