@@ -199,6 +199,8 @@ async function main() {
       clusters.push(cluster);
       const token = await prepare(cluster);
       await pause(1_000);
+      // at rest: what starting and unsealing left behind is collected by then
+      await pause(5000);
       idle[subject.name] = rssMiB(cluster.nodes[0].process.pid);
       for (const [kind, requests] of Object.entries(KINDS)) {
         const name = `one node: ${kind}`;

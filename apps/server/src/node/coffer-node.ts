@@ -256,6 +256,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
       throw error;
     }
     this.#parts.log.info('unsealed');
+    this.#parts.unsealed?.();
   }
 
   resetUnseal(): MaybePromise<SealStatus> {

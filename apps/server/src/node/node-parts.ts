@@ -27,6 +27,8 @@ export interface NodeParts {
   readonly sanitizedConfig: Readonly<Record<string, unknown>>;
   readonly logLevels: Pick<NodeOperations, 'logLevels' | 'setLogLevel' | 'resetLogLevel'>;
   readonly reload: (subsystem: string) => Promise<boolean>;
+  /** Called after each unsealing. */
+  readonly unsealed?: () => void;
   /** The requests that are not answered yet, with when they came (ms since 1970). */
   readonly inFlight: () => ReadonlyMap<Request, number>;
 }

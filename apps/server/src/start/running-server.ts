@@ -16,6 +16,7 @@ import type { Backend, HaCoordinator } from '@coffer/storage';
 import { decodeMessage, encodeMessage } from 'raft-ts';
 import { AppModule } from '../app.module.ts';
 import { healthPages } from '../health/health-pages.ts';
+import { collectStart } from './collect-start.ts';
 import { LineLog, LogLevels } from '../logging/line-log.ts';
 import { BodyStreams } from '../node/body-streams.ts';
 import { refuseMigrating } from '../migrate/marker.ts';
@@ -99,6 +100,7 @@ export async function startServer(settings: ServerSettings, write: (line: string
       resetLogLevel: (name) => levels.reset(name, settings.logLevel),
     },
     reload: () => Promise.resolve(false),
+    unsealed: collectStart,
     inFlight: () => pipeline.requestsInFlight(),
   });
   const streams = store.forward && new BodyStreams(store.forward, store.ha.self, clock, random);
