@@ -47,6 +47,33 @@ const members: Members = {
   nextPeer: 2,
 };
 
+describe('states', () => {
+  it('that are made after opening are not cleared with what an earlier attempt left behind', async () => {
+    put('a');
+    await disk.commit({ entries: entries(1, 1) });
+    await disk.close();
+    const db = new ClassicLevel<string, Uint8Array>(folder, { valueEncoding: 'view' });
+    // so much that clearing it takes longer than what comes next
+    const left = Array.from({ length: 20_000 }, (_, at) => ({
+      type: 'put' as const,
+      key: `s0r1/left-${String(at)}`,
+      value: value('x'),
+    }));
+    await db.batch(left);
+    await db.close();
+    disk = await LevelDisk.open(folder, 'n1');
+    disk.applyRestore(2, 1, { kind: 'begin' });
+    disk.applyRestore(3, 1, { kind: 'stage', attempt: 2, sequence: 0, records: [['b', value('of b')]] });
+    expect(disk.applyRestore(4, 1, { kind: 'switch', attempt: 2, sequence: 1 })).toBe(true);
+    await disk.commit({ entries: entries(2, 4) });
+    // Staging awaits what is being cleared.
+    await disk.beginStaging();
+    await reopen();
+    expect(text(disk.get('b'))).toBe('of b');
+    expect(disk.get('a')).toBeUndefined();
+  });
+});
+
 describe('state', () => {
   it('is visible at once, before any write', () => {
     put('a');

@@ -14,7 +14,7 @@ import { RangeClearing } from './range-clearing.ts';
 import { RestoreStaging } from './restore-staging.ts';
 import type { OpenRestore, RestoreStep, StateRecord } from './restore.codec.ts';
 import { SpaceKeeper } from './space-keeper.ts';
-import { allStatesBut, below, generationKeys, statePrefix } from './state-roots.ts';
+import { below, generationKeys, statePrefix, statesIn } from './state-roots.ts';
 import { StateView } from './state-view.ts';
 
 /** How far a disk is. */
@@ -94,7 +94,10 @@ export class LevelDisk {
       const disk = new LevelDisk(db, tables, found);
       const { generation, root, restore } = found.meta;
       const reachable = restore === undefined ? [root] : [root, restore.attempt];
-      disk.#clearing.begin(allStatesBut(reachable.map((each) => statePrefix(generation, each))));
+      const kept = reachable.map((each) => statePrefix(generation, each));
+      // By name, as of now: what is replayed or restored from here on makes states that nothing may clear.
+      const all = await statesIn(async (within) => (await db.keys({ ...within, limit: 1 }).all())[0]);
+      disk.#clearing.begin(all.filter((prefix) => !kept.includes(prefix)).map(below));
       return disk;
     } catch (error) {
       await db.close();

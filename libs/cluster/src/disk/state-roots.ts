@@ -26,14 +26,15 @@ export function generationKeys(generation: number): KeyInterval {
   return { gte: `s${String(generation)}`, lt: `s${String(generation + 1)}` };
 }
 
-/** All states but those below some prefixes. */
-export function allStatesBut(prefixes: readonly string[]): KeyInterval[] {
-  const gaps: KeyInterval[] = [];
+/** The prefixes of all states that a database holds. @param firstKey finds the first key of an interval */
+export async function statesIn(firstKey: (within: KeyInterval) => Promise<string | undefined>): Promise<string[]> {
+  const found: string[] = [];
   let from = 's';
-  for (const { gte, lt } of prefixes.map(below).sort((left, right) => (left.gte < right.gte ? -1 : 1))) {
-    gaps.push({ gte: from, lt: gte });
-    from = lt;
+  for (;;) {
+    const key = await firstKey({ gte: from, lt: 't' });
+    if (key === undefined) return found;
+    const prefix = key.slice(0, key.indexOf('/') + 1);
+    found.push(prefix);
+    from = below(prefix).lt;
   }
-  gaps.push({ gte: from, lt: 't' });
-  return gaps;
 }
