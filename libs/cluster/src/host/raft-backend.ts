@@ -1,6 +1,7 @@
 import { type Log, type MaybePromise } from '@coffer/kernel';
 import {
   StorageError,
+  refuseKeys,
   type AppliedListener,
   type Epoch,
   type HaState,
@@ -25,7 +26,6 @@ import type {
 import type { LevelDisk } from '../disk/level-disk.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
 import type { ClusterMembership } from '../membership.ts';
-import { refuseKeys } from './batch-rules.ts';
 import { Belonging } from './belonging.ts';
 import { ClusterLinks } from './cluster-links.ts';
 import { ClockWatch } from './clock-watch.ts';

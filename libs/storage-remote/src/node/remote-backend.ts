@@ -1,5 +1,5 @@
 import type { CancelTimer, Clock, Log, MaybePromise, Random } from '@coffer/kernel';
-import { StorageError } from '@coffer/storage';
+import { StorageError, refuseKeys } from '@coffer/storage';
 import type {
   AppliedListener,
   Backend,
@@ -14,7 +14,6 @@ import { Unreachable } from '../remote-store.ts';
 import type { Dated, LockStore, RemoteStore } from '../remote-store.ts';
 import { AppliedFeed } from './applied-feed.ts';
 import { GroupWriter } from './group-writer.ts';
-import { refuseKeys } from './key-rules.ts';
 import { LockElection } from './lock-election.ts';
 import { Turnstile } from './turnstile.ts';
 

@@ -1,6 +1,7 @@
-import { KEY_BYTES_MAX, StorageError } from '../backend.ts';
-import type { AppliedListener, Backend, KeyRange, ListOptions, WriteBatch, WriteOp, WriteResult } from '../backend.ts';
+import { StorageError } from '../backend.ts';
+import type { AppliedListener, Backend, KeyRange, ListOptions, WriteBatch, WriteResult } from '../backend.ts';
 import type { HaCoordinator, HaState, NodeAddress } from '../ha.ts';
+import { refuseKeys } from '../refuse-keys.ts';
 import { SortedKeys, compareKeys } from './sorted-keys.ts';
 
 /** Keeps everything in memory: development servers and tests. Durable only as long as the process. */
@@ -70,7 +71,7 @@ export class InmemBackend implements Backend {
   #refusal(batch: WriteBatch): StorageError | undefined {
     if (this.#closed) return closed();
     if (batch.epoch !== this.#epoch()) return new StorageError('epoch-lost', 'the batch is of another epoch');
-    return keysRefused(batch.ops);
+    return refuseKeys(batch.ops);
   }
 
   readBarrier(): void {
@@ -99,16 +100,6 @@ export class InmemBackend implements Backend {
 }
 
 const closed = (): StorageError => new StorageError('closed', 'the store is closed');
-
-function keysRefused(ops: readonly WriteOp[]): StorageError | undefined {
-  for (const { key } of ops) {
-    // Half a surrogate pair has no bytes of its own: two keys would become one.
-    if (!key.isWellFormed()) return new StorageError('conflict', 'a key is not valid Unicode');
-    if (key.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(key) > KEY_BYTES_MAX)
-      return new StorageError('too-large', 'a key is longer than keys may be');
-  }
-  return undefined;
-}
 
 /** The coordinator of a store that no other node shares: this one is active from the start. */
 export function alwaysActive(self: NodeAddress, sinceMs: number): HaCoordinator {

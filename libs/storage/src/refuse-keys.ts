@@ -1,6 +1,7 @@
-import { KEY_BYTES_MAX, StorageError, type WriteOp } from '@coffer/storage';
+import { KEY_BYTES_MAX, StorageError } from './backend.ts';
+import type { WriteOp } from './backend.ts';
 
-/** Why a batch can never be written, if so. */
+/** Why a batch can never be written, if so; every store asks first. */
 export function refuseKeys(ops: readonly WriteOp[]): StorageError | undefined {
   for (const { key } of ops) {
     // Half a surrogate pair has no bytes of its own: two keys would become one.
