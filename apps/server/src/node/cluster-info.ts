@@ -1,6 +1,6 @@
 import type { AesGcmBarrier } from '@coffer/barrier';
 import type { MaybePromise } from '@coffer/kernel';
-import type { Epoch } from '@coffer/storage';
+import { writeRecord } from './write-record.ts';
 
 /** Where a cluster's id and name are kept, encrypted like everything else. */
 const RECORD = 'core/cluster/info';
@@ -18,7 +18,6 @@ const parse = (bytes: Uint8Array): ClusterInfo => Object.freeze(JSON.parse(decod
 export const readClusterInfo = (barrier: AesGcmBarrier): MaybePromise<ClusterInfo | undefined> =>
   barrier.getParsed(RECORD, parse);
 
-/** @throws StorageError */
-export async function writeClusterInfo(barrier: AesGcmBarrier, epoch: Epoch, info: ClusterInfo): Promise<void> {
-  await barrier.write({ epoch, ops: [{ kind: 'put', key: RECORD, value: encoder.encode(JSON.stringify(info)) }] });
-}
+/** On the active node. @throws RequestError `standby`; StorageError */
+export const writeClusterInfo = (parts: Parameters<typeof writeRecord>[0], info: ClusterInfo): Promise<void> =>
+  writeRecord(parts, RECORD, encoder.encode(JSON.stringify(info)));

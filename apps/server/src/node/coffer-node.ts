@@ -218,9 +218,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
     this.#seal.check(request);
     await this.#parts.cluster?.bootstrap(id);
     const result = await this.#seal.initializeUnsealed(request);
-    const state = this.#parts.ha.state();
-    if (state.role !== 'active') throw new RequestError('standby');
-    await writeClusterInfo(this.#barrier, state.epoch, { id, name });
+    await writeClusterInfo({ ha: this.#parts.ha, barrier: this.#barrier }, { id, name });
     await this.#parts.cluster?.createTls(this.#barrier);
     await this.#life.start();
     const services = this.#life.unsealed();

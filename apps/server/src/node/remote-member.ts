@@ -1,21 +1,14 @@
 import { sleep } from '@coffer/kernel';
-import type { CancelTimer, Clock, Log, Random } from '@coffer/kernel';
+import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier } from '@coffer/barrier';
 import type { ForwardPort } from '@coffer/cluster';
 import { RequestError } from '@coffer/sdk';
 import type { RemoteBackend } from '@coffer/storage-remote';
 import type { ClusterPart } from './cluster-part.ts';
-import {
-  AUTHORITY_LIFE_MS,
-  TLS_RECORD,
-  decodeTlsRecord,
-  encodeTlsRecord,
-  newTlsRecord,
-  nextTlsRecord,
-  tlsOf,
-} from './cluster-tls.ts';
-import type { TlsRecord } from './cluster-tls.ts';
-import { watchRecord } from './watched-record.ts';
+import { ClusterAuthority } from './cluster-authority.ts';
+import type { AuthorityDeps } from './cluster-authority.ts';
+import { readClusterInfo } from './cluster-info.ts';
+import { TLS_RECORD } from './cluster-tls.ts';
 
 export interface RemoteMemberDeps {
   readonly backend: RemoteBackend;
@@ -26,20 +19,14 @@ export interface RemoteMemberDeps {
   readonly log: Log;
 }
 
-/** Where the cluster's id is kept; the same with every storage, so that data can move. */
-const INFO_RECORD = 'core/cluster/info';
 /** To know who is active, after unsealing. */
 const SETTLE_MS_MAX = 15_000;
 const LOOK_AGAIN_MS = 100;
-/** How often the active node looks whether the authority is due for a successor. */
-const LOOK_EVERY_MS = 60_000;
 
 /** A node's part among those that share a database: election while unsealed, and the port for forwarded requests. */
 export class RemoteMember implements ClusterPart {
   readonly #deps: RemoteMemberDeps;
-  #record: TlsRecord | undefined;
-  #stop: (() => void) | undefined;
-  #cancel: CancelTimer | undefined;
+  #authority: ClusterAuthority | undefined;
 
   constructor(deps: RemoteMemberDeps) {
     this.#deps = deps;
@@ -54,30 +41,31 @@ export class RemoteMember implements ClusterPart {
   }
 
   async createTls(barrier: AesGcmBarrier): Promise<void> {
-    const { clock, random } = this.#deps;
-    await this.#write(barrier, await newTlsRecord(clock, random));
+    await ClusterAuthority.found(this.#authorityDeps(barrier));
   }
 
-  async #write(barrier: AesGcmBarrier, record: TlsRecord): Promise<void> {
-    const state = this.#deps.backend.ha.state();
-    if (state.role !== 'active') throw new RequestError('standby');
-    const value = encodeTlsRecord(record);
-    await barrier.write({ epoch: state.epoch, ops: [{ kind: 'put', key: TLS_RECORD, value }] });
+  #authorityDeps(barrier: AesGcmBarrier): AuthorityDeps {
+    const { backend, clock, random, log } = this.#deps;
+    return { backend, ha: backend.ha, barrier, clock, random, log };
   }
 
   async connect(barrier: AesGcmBarrier): Promise<void> {
-    const { backend, port, clock, log } = this.#deps;
+    const { backend, port } = this.#deps;
     backend.ha.start();
     await this.#settled();
     if (!port) return;
     await this.#awaitAuthority(barrier);
-    const parts = { raft: backend, barrier, log };
-    this.#stop = await watchRecord(parts, { key: TLS_RECORD, read: (value) => this.#trust(value) });
-    const info = await barrier.get(INFO_RECORD);
-    if (!info || !this.#record) throw new RequestError('internal', 'the store holds no cluster');
-    const { id } = JSON.parse(new TextDecoder().decode(info)) as { readonly id: string };
-    await port.open(id, tlsOf(this.#record));
-    this.#cancel = clock.every(LOOK_EVERY_MS, () => this.#look(barrier));
+    // Nobody has to be asked whether all have made the step before: who serves requests follows the storage, and has
+    // read it within a second.
+    this.#authority = new ClusterAuthority(this.#authorityDeps(barrier), {
+      others: () => [],
+      renew: (tls) => port.renew(tls),
+    });
+    await this.#authority.follow();
+    const info = await readClusterInfo(barrier);
+    if (!info) throw new RequestError('internal', 'the store holds no cluster');
+    await port.open(info.id, this.#authority.tls);
+    this.#authority.tend();
   }
 
   /** Data of a storage for one node alone may come without an authority: then the active node makes one. */
@@ -93,38 +81,9 @@ export class RemoteMember implements ClusterPart {
     }
   }
 
-  async #trust(value: Uint8Array | undefined): Promise<void> {
-    if (value === undefined) return;
-    const record = decodeTlsRecord(value);
-    const changed = this.#record !== undefined && this.#record.caCertificate !== record.caCertificate;
-    this.#record = record;
-    if (!changed) return;
-    await this.#deps.port?.renew(tlsOf(record));
-    this.#deps.log.info('the authority of the cluster port changed');
-  }
-
-  #look(barrier: AesGcmBarrier): void {
-    this.#succeed(barrier).catch((error: unknown) =>
-      this.#deps.log.warn('the authority of the cluster port could not be renewed', { error }),
-    );
-  }
-
-  /**
-   * The next step of a succession, if one is due. Nobody has to be asked whether all have made the step before: who
-   * serves requests follows the storage, and has read it within a second.
-   */
-  async #succeed(barrier: AesGcmBarrier): Promise<void> {
-    const { backend, clock, random } = this.#deps;
-    if (!this.#record || backend.ha.state().role !== 'active') return;
-    const next = await nextTlsRecord(this.#record, [], { clock, random, lifeMs: AUTHORITY_LIFE_MS });
-    if (next !== undefined) await this.#write(barrier, next);
-  }
-
   async disconnect(): Promise<void> {
-    this.#cancel?.();
-    this.#stop?.();
-    this.#stop = undefined;
-    this.#record = undefined;
+    this.#authority?.close();
+    this.#authority = undefined;
     await this.#deps.backend.ha.stop();
     await this.#deps.port?.close();
   }

@@ -11,15 +11,15 @@ export interface RecordReader {
 
 /** Reads a record now, and again whenever it is changed here or on another node. @returns what ends it */
 export async function watchRecord(
-  parts: { readonly raft: Pick<Backend, 'subscribe'>; readonly barrier: AesGcmBarrier; readonly log: Log },
+  parts: { readonly backend: Pick<Backend, 'subscribe'>; readonly barrier: AesGcmBarrier; readonly log: Log },
   reader: RecordReader,
 ): Promise<() => void> {
-  const { raft, barrier, log } = parts;
+  const { backend, barrier, log } = parts;
   let ended = false;
   const readNow = async (): Promise<void> => {
     if (!ended && !barrier.sealed) await reader.read(await barrier.get(reader.key));
   };
-  const stop = raft.subscribe(({ keys, everything }) => {
+  const stop = backend.subscribe(({ keys, everything }) => {
     if (everything !== true && !keys.includes(reader.key)) return;
     // After all who are told of the batch: the barrier's cache among them.
     setImmediate(() => {
