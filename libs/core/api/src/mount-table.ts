@@ -76,6 +76,8 @@ export interface Router {
   /** The mount with the longest prefix, and the path within. Works while sealed for the system mount. */
   route(namespace: NamespaceRef, path: string): Route | undefined;
   mount(namespace: NamespaceRef, path: string): LiveMount | undefined;
+  /** Whether the path takes a streamed body. Asked before every body: types that declare none are not searched. */
+  takesStream(namespace: NamespaceRef, path: string): boolean;
   byAccessor(accessor: string): LiveMount | undefined;
   all(): readonly LiveMount[];
 }

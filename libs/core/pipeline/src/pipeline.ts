@@ -94,9 +94,7 @@ export class Pipeline {
 
   /** Whether the body of writes to a path is handed over as it comes in (`PathTraits.streamedBody`). */
   takesStream(namespace: NamespaceRef, path: string): boolean {
-    const { sealedRouter } = this.#node;
-    const route = this.#node.services()?.router.route(namespace, path) ?? sealedRouter.route(namespace, path);
-    return route?.path?.streamedBody === true;
+    return (this.#node.services()?.router ?? this.#node.sealedRouter).takesStream(namespace, path);
   }
 
   /**

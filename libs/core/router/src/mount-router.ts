@@ -2,13 +2,21 @@ import { PathTable } from '@coffer/sdk';
 import type { EngineType, NamespaceRef } from '@coffer/sdk';
 import type { LiveMount, Route, Router } from '@coffer/core-api';
 
-/** Compiled once a type, however many mounts it has. */
-const tables = new WeakMap<EngineType, PathTable<unknown>>();
+interface CompiledType {
+  readonly table: PathTable<unknown>;
+  readonly streams: boolean;
+}
 
-function tableOf(type: EngineType): PathTable<unknown> {
-  let table = tables.get(type);
-  if (!table) tables.set(type, (table = new PathTable(type.paths)));
-  return table;
+/** Once a type, however many mounts it has. */
+const compiledTypes = new WeakMap<EngineType, CompiledType>();
+
+function compiled(type: EngineType): CompiledType {
+  let found = compiledTypes.get(type);
+  if (!found) {
+    const streams = type.paths.some(({ streamedBody }) => streamedBody === true);
+    compiledTypes.set(type, (found = { table: new PathTable(type.paths), streams }));
+  }
+  return found;
 }
 
 const NO_CAPTURES: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
@@ -50,10 +58,16 @@ export class MountRouter implements Router {
     const mount = this.mount(namespace, path);
     if (!mount) return undefined;
     const relativePath = path.slice(mount.prefix.length);
-    const match = tableOf(mount.type).match(relativePath);
+    const match = compiled(mount.type).table.match(relativePath);
     return match
       ? { mount, relativePath, path: match.path, captures: match.captures }
       : { mount, relativePath, captures: NO_CAPTURES };
+  }
+
+  takesStream(namespace: NamespaceRef, path: string): boolean {
+    const mount = this.mount(namespace, path);
+    if (!mount || !compiled(mount.type).streams) return false;
+    return this.route(namespace, path)?.path?.streamedBody === true;
   }
 
   byAccessor(accessor: string): LiveMount | undefined {
