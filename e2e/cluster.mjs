@@ -330,7 +330,8 @@ ${node.storageLines ?? ''}${joins}}
 `;
 }
 
-function configOf(node, storage) {
+/** A node's configuration file: its storage block, and one plain listener. */
+export function configOf(node, storage, clusterName = 'e2e') {
   return `${storage}
 listener "tcp" {
   address         = "127.0.0.1:${node.apiPort}"
@@ -340,7 +341,7 @@ listener "tcp" {
 
 api_addr      = "${node.url}"
 cluster_addr  = "https://127.0.0.1:${node.advertisedPort}"
-cluster_name  = "e2e"
+cluster_name  = "${clusterName}"
 disable_mlock = true
 `;
 }

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServerProcess, call } from '../cluster.mjs';
+import { ServerProcess, call, configOf } from '../cluster.mjs';
 import { eventually, pause, serverCommand } from '../program.mjs';
 import { Network } from './link-proxy.mjs';
 import { Turns } from '../../libs/kernel/dist/index.js';
@@ -103,7 +103,10 @@ export class ChaosCluster {
     }
     for (const node of [...this.nodes, this.guest]) {
       const others = node === this.guest ? [] : this.nodes.filter((other) => other !== node);
-      writeFileSync(node.configFile, configOf(node, this.storage ?? raftStorage(node, others, this.trailingLogs)));
+      writeFileSync(
+        node.configFile,
+        configOf(node, this.storage ?? raftStorage(node, others, this.trailingLogs), 'chaos'),
+      );
       await this.network.front(node.id, node.advertisedPort, node.clusterPort, () =>
         node.process?.alive ? node.process.pid : undefined,
       );
@@ -305,20 +308,5 @@ function raftStorage(node, others, trailingLogs) {
   path    = "${node.folder}"
   node_id = "${node.id}"
 ${trailingLogs === undefined ? '' : `  trailing_logs = ${trailingLogs}\n`}${joins}}
-`;
-}
-
-function configOf(node, storage) {
-  return `${storage}
-listener "tcp" {
-  address         = "127.0.0.1:${node.apiPort}"
-  cluster_address = "127.0.0.1:${node.clusterPort}"
-  tls_disable     = true
-}
-
-api_addr      = "${node.url}"
-cluster_addr  = "https://127.0.0.1:${node.advertisedPort}"
-cluster_name  = "chaos"
-disable_mlock = true
 `;
 }

@@ -2,24 +2,11 @@
  * A process that opens a node in the folder given, writes as fast as it can, and prints each acknowledged write before
  * it goes on. It is killed at any instant; what it printed must be there when it is started again.
  */
-import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
-import { openRaftNode } from '../open-raft-node.ts';
-import { FakeNetwork } from './fake-network.fixture.ts';
-import { TestCluster, epochOf } from './test-cluster.fixture.ts';
+import { openDoomedNode } from './doomed-node.fixture.ts';
+import { epochOf } from './test-cluster.fixture.ts';
 
 const [, , path, round] = process.argv as [string, string, string, string];
-const cluster = await TestCluster.create({ logEntriesMax: 300 });
-const node = openRaftNode({
-  config: { ...cluster.config('killed'), path },
-  clock: systemClock,
-  random: systemRandom,
-  log: silentLog,
-  transport: new FakeNetwork().transport('killed'),
-});
-await cluster.destroy();
-await node.open();
-if (node.clusterId() === undefined) await node.bootstrap('killed');
-else await node.connect({ caCertificate: '', caKey: undefined as never });
+const node = await openDoomedNode(path);
 await Promise.all(
   Array.from({ length: 20 }, async (_, writer) => {
     for (let at = 0; ; at++) {

@@ -2,26 +2,12 @@
  * A process that opens a node in the folder given and restores one state after the other, each with the same keys and
  * another value, and prints which before it goes on. It is killed at any instant; then the state must be one of these.
  */
-import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
 import { NO_MEMBERS } from '../disk/members.ts';
 import { encodeSnapshot, type SnapshotRecord } from '../disk/snapshot.codec.ts';
-import { openRaftNode } from '../open-raft-node.ts';
-import { FakeNetwork } from './fake-network.fixture.ts';
-import { TestCluster } from './test-cluster.fixture.ts';
+import { openDoomedNode } from './doomed-node.fixture.ts';
 
 const [, , path, round] = process.argv as [string, string, string, string];
-const cluster = await TestCluster.create({ logEntriesMax: 300 });
-const node = openRaftNode({
-  config: { ...cluster.config('killed'), path },
-  clock: systemClock,
-  random: systemRandom,
-  log: silentLog,
-  transport: new FakeNetwork().transport('killed'),
-});
-await cluster.destroy();
-await node.open();
-if (node.clusterId() === undefined) await node.bootstrap('killed');
-else await node.connect({ caCertificate: '', caKey: undefined as never });
+const node = await openDoomedNode(path);
 
 const header = { clusterId: 'elsewhere', index: 9, term: 2, leaderTerm: 2, members: NO_MEMBERS };
 

@@ -72,10 +72,9 @@ export function checkCa(name: string, file: string, nowMs: number): readonly Fin
   return findings;
 }
 
-function readCertificates(name: string, file: string): Finding | { readonly found: readonly X509Certificate[] } {
-  let text: string;
+function readText(name: string, file: string): Finding | string {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     return fail(
       name,
@@ -83,6 +82,11 @@ function readCertificates(name: string, file: string): Finding | { readonly foun
       'Check the path and the rights of the server’s user.',
     );
   }
+}
+
+function readCertificates(name: string, file: string): Finding | { readonly found: readonly X509Certificate[] } {
+  const text = readText(name, file);
+  if (typeof text !== 'string') return text;
   try {
     const found = (text.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem));
     if (found.length > 0) return { found };
@@ -93,18 +97,10 @@ function readCertificates(name: string, file: string): Finding | { readonly foun
 }
 
 function readKey(name: string, file: string): Finding | { readonly found: KeyObject } {
-  let bytes: Uint8Array;
+  const text = readText(name, file);
+  if (typeof text !== 'string') return text;
   try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    return fail(
-      name,
-      `${file} cannot be read: ${codeOf(error)}`,
-      'Check the path and the rights of the server’s user.',
-    );
-  }
-  try {
-    return { found: createPrivateKey(Buffer.from(bytes)) };
+    return { found: createPrivateKey(text) };
   } catch {
     return fail(
       name,

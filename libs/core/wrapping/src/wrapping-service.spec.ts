@@ -1,31 +1,17 @@
 import { Secret } from '@coffer/kernel';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
-import type { CreatedToken, NewToken, TokenEntry } from '@coffer/core-api';
-import type { Transaction } from '@coffer/storage';
+import type { NewToken } from '@coffer/core-api';
 import { ManualClock, TestStore } from '@coffer/testing';
+import { plainTokens } from './plain-tokens.fixture.ts';
 import { WrappingService } from './wrapping-service.ts';
 
 const request = { operation: 'read', path: 'secret/app', namespace: ROOT_NAMESPACE } as unknown as Request;
-const decoder = new TextDecoder();
-
 /** Tokens under their own texts. */
 function world() {
   const store = new TestStore();
   const clock = new ManualClock();
-  let count = 0;
-  const tokens = {
-    create(tx: Transaction, token: NewToken): CreatedToken {
-      const text = `hvs.${String((count += 1))}`;
-      const entry = { ...token, saltedId: text, accessor: `a${text}` } as unknown as TokenEntry;
-      tx.put(`token/${text}`, new TextEncoder().encode(JSON.stringify(entry)));
-      return { token: new Secret(text), entry };
-    },
-    saltedIdOf: (token: Secret<string>) => token.reveal(),
-    inTransaction: (tx: Transaction, id: string) =>
-      tx.getParsed(`token/${id}`, (bytes) => JSON.parse(decoder.decode(bytes)) as TokenEntry),
-    consume: (tx: Transaction, entry: TokenEntry) => tx.delete(`token/${entry.saltedId}`),
-  };
+  const tokens = plainTokens();
   const transactor = store.transactor();
   const service = new WrappingService({ tokens: () => tokens, clock });
   const wrap = (data: Record<string, unknown>) =>

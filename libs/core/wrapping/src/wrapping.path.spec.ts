@@ -1,13 +1,12 @@
 import { Secret } from '@coffer/kernel';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
 import type { Request } from '@coffer/sdk';
-import type { Acl, CreatedToken, NewToken, TokenEntry } from '@coffer/core-api';
+import type { Acl, TokenEntry } from '@coffer/core-api';
 import type { Transaction } from '@coffer/storage';
 import { ManualClock, TestStore, askPaths, outcomeOf } from '@coffer/testing';
+import { plainTokens } from './plain-tokens.fixture.ts';
 import { WrappingService } from './wrapping-service.ts';
 import { wrappingPaths } from './wrapping.path.ts';
-
-const decoder = new TextDecoder();
 
 /** Tokens under their own texts; `allowed` says what the rules of callers grant. */
 function world() {
@@ -15,18 +14,8 @@ function world() {
   const transactor = store.transactor();
   const state = { allowed: true, usesLeft: true, boundCidrs: [] as readonly string[] };
   const spent: string[] = [];
-  let count = 0;
   const tokens = {
-    create(tx: Transaction, token: NewToken): CreatedToken {
-      const text = `hvs.${String((count += 1))}`;
-      const entry = { ...token, saltedId: text, accessor: `a${text}` } as unknown as TokenEntry;
-      tx.put(`token/${text}`, new TextEncoder().encode(JSON.stringify(entry)));
-      return { token: new Secret(text), entry };
-    },
-    saltedIdOf: (token: Secret<string>) => token.reveal(),
-    inTransaction: (tx: Transaction, id: string) =>
-      tx.getParsed(`token/${id}`, (bytes) => JSON.parse(decoder.decode(bytes)) as TokenEntry),
-    consume: (tx: Transaction, entry: TokenEntry) => tx.delete(`token/${entry.saltedId}`),
+    ...plainTokens(),
     lookup: (token: Secret<string>) =>
       token.reveal() === 'caller' ? ({ saltedId: 'caller', boundCidrs: state.boundCidrs } as TokenEntry) : undefined,
     spendUse: (_: Transaction, entry: TokenEntry) => {

@@ -1,9 +1,10 @@
-import { silentLog, systemClock, systemRandom } from '@coffer/kernel';
-import { RemoteBackend, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
-import type { PostgresqlSettings } from '@coffer/storage-remote';
+import { silentLog, systemClock } from '@coffer/kernel';
+import { postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
+import type { PostgresqlSettings, RemoteBackend } from '@coffer/storage-remote';
 import { runPostgresql } from '../../databases/index.ts';
 import type { RunningPostgresql } from '../../databases/index.ts';
 import { describeBackend } from './describe-backend.ts';
+import { activeRemoteNode, openRemoteNode } from './remote-node.fixture.ts';
 
 let server: RunningPostgresql;
 let tables = 0;
@@ -24,24 +25,10 @@ const settingsOf = (table: string): PostgresqlSettings => ({
   createsTables: true,
 });
 
-async function openNode(table: string, withLock: boolean): Promise<RemoteBackend> {
+function openNode(table: string, withLock: boolean): Promise<RemoteBackend> {
   const settings = settingsOf(table);
-  const node = new RemoteBackend({
-    store: postgresqlStore(settings, systemClock, silentLog),
-    lock: withLock ? postgresqlLock(settings, systemClock, silentLog) : undefined,
-    self: { nodeId: 'n1', apiAddress: 'http://127.0.0.1:8200', clusterAddress: 'https://127.0.0.1:8201' },
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-  });
-  await node.open();
-  return node;
-}
-
-async function activate(node: RemoteBackend): Promise<void> {
-  node.ha.start();
-  await node.ha.settled(AbortSignal.timeout(10_000));
-  if (node.ha.state().role !== 'active') throw new Error('not active');
+  const lock = withLock ? postgresqlLock(settings, systemClock, silentLog) : undefined;
+  return openRemoteNode(postgresqlStore(settings, systemClock, silentLog), lock);
 }
 
 for (const [name, withLock] of [
@@ -50,23 +37,9 @@ for (const [name, withLock] of [
 ] as const) {
   describeBackend(
     name,
-    async () => {
+    () => {
       const table = `store_${String(++tables)}`;
-      let node = await openNode(table, withLock);
-      await activate(node);
-      return {
-        backend: node,
-        epoch: () => {
-          const state = node.ha.state();
-          return state.role === 'active' ? state.epoch : 0;
-        },
-        reopen: async () => {
-          await node.close();
-          node = await openNode(table, withLock);
-          return node;
-        },
-        dispose: () => node.close(),
-      };
+      return activeRemoteNode(() => openNode(table, withLock));
     },
     { valueBytes: 4 << 20, valueBytesRefused: 65 << 20 },
   );
