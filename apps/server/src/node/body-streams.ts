@@ -80,6 +80,7 @@ export class BodyStreams {
   }
 
   #idle(id: string, to: string): () => void {
+    // Nobody reads it any more: nobody is left to be told how closing its source went.
     return this.#clock.after(IDLE_MS_MAX, () => void this.#end(id, to).catch(() => undefined));
   }
 

@@ -478,6 +478,7 @@ export class LevelDisk {
     const running = run().finally(() => {
       this.#busy = false;
     });
+    // Who comes next waits for the end of it, whatever that is; the failure is the caller's.
     this.#tail = running.catch(() => undefined);
     await running;
   }

@@ -146,6 +146,7 @@ export class LockElection implements HaCoordinator {
     await this.#giveBack();
     const patience = new AbortController();
     const cancel = clock.after(HAND_OVER_MS * 2, () => patience.abort());
+    // That nobody took it in time is no failure: this node may stand again.
     await this.settled(patience.signal).catch(() => undefined);
     cancel();
   }

@@ -130,6 +130,7 @@ export class Connections {
       await client.connect();
       await client.query(`LISTEN ${channel}`);
     } catch (error) {
+      // The first failure says why; that of closing adds nothing.
       await client.end().catch(() => undefined);
       throw error;
     }
