@@ -8,6 +8,7 @@ import {
   challengeToJson,
   fromBase64,
   parseDiscovery,
+  refuseLocalSettings,
   toBase64,
 } from '@coffer/cluster';
 import type { Directories, Echo, JoinSource, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
@@ -289,5 +290,7 @@ function sourceOf(request: RaftJoinRequest): JoinSource {
     throw new JoinError('malformed', 'auto_join_scheme: expected http or https');
   }
   const port = request.autoJoinPort ?? DEFAULT_API_PORT;
-  return { kind: 'discover', discover: parseDiscovery(request.autoJoin), scheme, port, target: tls };
+  const discover = parseDiscovery(request.autoJoin);
+  refuseLocalSettings(discover);
+  return { kind: 'discover', discover, scheme, port, target: tls };
 }

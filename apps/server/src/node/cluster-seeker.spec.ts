@@ -66,7 +66,10 @@ async function found(join: RaftNode['join'], urls: readonly string[] = [url]) {
   );
   const sources = urls.map((leaderApiAddress) => ({ kind: 'address', target: { leaderApiAddress } }) as const);
   const none = () => Promise.resolve([]);
-  await seeker.find(new JoinTargets(sources, { addresses: none, services: none, pods: none }, silentLog), false);
+  await seeker.find(
+    new JoinTargets(sources, { addresses: none, services: none, pods: none, instances: none }, silentLog),
+    false,
+  );
   return { seeker, withKey: () => (expected as (key: SealKey) => Promise<void>)(plain) };
 }
 

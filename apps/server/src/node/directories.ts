@@ -1,9 +1,9 @@
 import { systemDns } from '@coffer/cluster';
 import type { Directories } from '@coffer/cluster';
-import { accessOfPod, runningPods } from './kubernetes-pods.ts';
 
-/** Where `auto_join` finds nodes. */
+/** Where `auto_join` finds nodes. What speaks to clouds is large, and loaded when one is asked for the first time. */
 export const systemDirectories: Directories = {
   ...systemDns,
-  pods: async (query) => runningPods(query, await accessOfPod(process.env)),
+  pods: async (query) => (await import('../discovery/kubernetes-pods.ts')).runningPods(query),
+  instances: async (query) => (await import('../discovery/aws-instances.ts')).runningInstances(query),
 };

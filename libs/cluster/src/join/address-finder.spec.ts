@@ -52,6 +52,7 @@ function finder(urls: readonly string[], health: { running: boolean; leaderlessM
     addresses: () => Promise.resolve([]),
     services: () => Promise.resolve([]),
     pods: () => Promise.resolve([]),
+    instances: () => Promise.resolve([]),
   };
   const found = new AddressFinder(raft, new JoinTargets(sources, directories, log), { clock: hasty, log });
   found.start();

@@ -1,8 +1,9 @@
 import { lookup, resolveSrv } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { assertNever, type Log } from '@coffer/kernel';
+import { assertNever } from '@coffer/kernel';
+import type { Log, LogFields } from '@coffer/kernel';
 import type { JoinTarget } from '../cluster.ts';
-import type { Discovery, JoinSource } from './join-source.ts';
+import type { Discovery, InstanceDiscovery, JoinSource, PodDiscovery } from './join-source.ts';
 
 export interface Place {
   readonly host: string;
@@ -17,7 +18,8 @@ export interface Directories {
   /** All addresses of a name. */
   addresses(name: string): Promise<readonly string[]>;
   services(name: string): Promise<readonly Place[]>;
-  pods(query: Discovery & { readonly provider: 'k8s' }): Promise<readonly Place[]>;
+  pods(query: PodDiscovery): Promise<readonly Place[]>;
+  instances(query: InstanceDiscovery): Promise<readonly Place[]>;
 }
 
 /** So many nodes are tried at most; a directory that tells of more is taken for wrong. */
@@ -28,6 +30,8 @@ export class JoinTargets {
   readonly #sources: readonly JoinSource[];
   readonly #directories: Directories;
   readonly #log: Log;
+  /** What each source last complained of: said once, not with every try. */
+  readonly #complaints = new Map<JoinSource, string>();
 
   constructor(sources: readonly JoinSource[], directories: Directories, log: Log) {
     this.#sources = sources;
@@ -49,12 +53,22 @@ export class JoinTargets {
 
   async #targetsOf(source: JoinSource): Promise<readonly JoinTarget[]> {
     try {
-      return source.kind === 'address' ? await this.#each(source.target) : await this.#discovered(source);
+      const found = source.kind === 'address' ? await this.#each(source.target) : await this.#discovered(source);
+      if (found.length === 0) this.#complain(source, 'the directory names no node to join', {});
+      else this.#complaints.delete(source);
+      return found;
     } catch (error) {
-      const what = source.kind === 'address' ? source.target.leaderApiAddress : `provider=${source.discover.provider}`;
-      this.#log.warn('cannot find out where the nodes to join are', { what, error });
+      this.#complain(source, 'cannot find out where the nodes to join are', { error });
       return source.kind === 'address' ? [source.target] : [];
     }
+  }
+
+  #complain(source: JoinSource, message: string, fields: LogFields): void {
+    const what = source.kind === 'address' ? source.target.leaderApiAddress : `provider=${source.discover.provider}`;
+    const complaint = `${message}: ${String(fields['error'])}`;
+    if (this.#complaints.get(source) === complaint) return;
+    this.#complaints.set(source, complaint);
+    this.#log.warn(message, { what, ...fields });
   }
 
   /** One target for each address of its name. */
@@ -87,6 +101,8 @@ export class JoinTargets {
       }
       case 'k8s':
         return this.#directories.pods(discover);
+      case 'aws':
+        return this.#directories.instances(discover);
       default:
         return assertNever(discover, 'provider');
     }

@@ -59,7 +59,9 @@ function checkSpace(folder: string): readonly Finding[] {
 
 function checkTarget(target: RetryJoinConfig, ownApiAddr: string | undefined, nowMs: number): readonly Finding[] {
   const { leaderApiAddr, autoJoin, caCertFile, clientCertFile, clientKeyFile } = target;
-  const address = leaderApiAddr ?? `auto_join "${autoJoin?.text ?? ''}"`;
+  // What else stands there may be secret.
+  const provider = /\bprovider=([a-z0-9]+)/.exec(autoJoin?.text ?? '')?.[1] ?? '…';
+  const address = leaderApiAddr ?? `auto_join "provider=${provider} …"`;
   const findings: Finding[] = [];
   if (leaderApiAddr === undefined) findings.push(ok(JOIN, `${address} is asked at the start`));
   else if (!URL.canParse(address))

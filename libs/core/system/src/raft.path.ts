@@ -70,7 +70,12 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
         leader_client_key: field.string('Key of the client certificate, in PEM.', { secret: true }),
         retry: field.bool('Try again until it succeeds.', { default: false }),
         non_voter: field.bool('Join without a vote.', { default: false }),
-        auto_join: field.string('How to find nodes instead: "provider=dns name=…" or "provider=k8s …".'),
+        auto_join: field.string(
+          'How to find nodes instead: "provider=dns name=…", "provider=k8s …", "provider=aws …".',
+          {
+            secret: true,
+          },
+        ),
         auto_join_scheme: field.string('Scheme of the addresses found: https or http.'),
         auto_join_port: field.int('Port of the addresses found.'),
         leader_tls_servername: field.string('The name that the certificate of that address is for.'),
