@@ -134,6 +134,7 @@ export class Cluster {
   /** @type {{id: string, url: string, apiPort: number, clusterPort: number, folder: string, configFile: string, process?: ServerProcess}[]} */
   nodes = [];
   keys = [];
+  settings = '';
   token = '';
 
   constructor(folder, command) {
@@ -148,10 +149,19 @@ export class Cluster {
    * @param {number} options.nodes 1 to 3
    * @param {string[]} options.command another program with the same flags and configuration
    * @param {(node) => string} options.storage storage blocks of the configuration, in the place of raft's
+   * @param {string} options.settings lines at the top of each configuration
    * @param {(node) => number} options.advertise the cluster port that the node gives to its peers, for a proxy between
    */
-  static async start({ nodes = 3, command = serverCommand(), advertise, storage, initialise = true } = {}) {
+  static async start({
+    nodes = 3,
+    command = serverCommand(),
+    advertise,
+    storage,
+    settings = '',
+    initialise = true,
+  } = {}) {
     const cluster = new Cluster(mkdtempSync(join(tmpdir(), 'coffer-cluster-')), command);
+    cluster.settings = settings;
     try {
       for (let number = 1; number <= nodes; number++) await cluster.#place(`node-${number}`);
       for (const node of cluster.nodes) {
@@ -191,7 +201,7 @@ export class Cluster {
 
   /** Writes the configuration of a node; `node.storageLines` are more lines of its storage stanza. */
   configure(node, storage = raftStorage(node, this.nodes)) {
-    writeFileSync(node.configFile, configOf(node, storage));
+    writeFileSync(node.configFile, configOf(node, storage) + this.settings);
   }
 
   /** Starts one more node, which joins; it is unsealed when this returns. */

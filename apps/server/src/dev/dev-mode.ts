@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
+import { authorityTimes } from '../node/cluster-tls.ts';
 import type { RunningServer } from '../start/running-server.ts';
 import {
   BODY_BYTES_MAX,
@@ -51,6 +52,7 @@ export function devSettings(options: DevOptions): ServerSettings {
     apiAddress: `${scheme}://${host}:${String(port)}`,
     clusterAddress: '',
     clusterName: undefined,
+    authorityTimes: authorityTimes(undefined),
     logLevel: options.logLevel,
     logFormat: 'standard',
     defaultLeaseTtlSeconds: DEFAULT_LEASE_TTL_SECONDS,

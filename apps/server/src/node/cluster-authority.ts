@@ -5,7 +5,6 @@ import type { ClusterTls, Echo } from '@coffer/cluster';
 import { RequestError } from '@coffer/sdk';
 import type { Backend, HaCoordinator } from '@coffer/storage';
 import {
-  AUTHORITY_LIFE_MS,
   TLS_RECORD,
   decodeTlsRecord,
   encodeTlsRecord,
@@ -14,12 +13,9 @@ import {
   tlsOf,
   trustOf,
 } from './cluster-tls.ts';
-import type { TlsRecord } from './cluster-tls.ts';
+import type { AuthorityTimes, TlsRecord } from './cluster-tls.ts';
 import { watchRecord } from './watched-record.ts';
 import { writeRecord } from './write-record.ts';
-
-/** How often the active node looks whether the authority is due for a successor. */
-const LOOK_EVERY_MS = 60_000;
 
 export interface AuthorityDeps {
   readonly backend: Pick<Backend, 'subscribe'>;
@@ -28,6 +24,7 @@ export interface AuthorityDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly times: AuthorityTimes;
 }
 
 /** The cluster that the authority is of. */
@@ -67,7 +64,7 @@ export class ClusterAuthority {
 
   /** Looks for successors, from time to time. */
   tend(): void {
-    this.#cancel = this.#deps.clock.every(LOOK_EVERY_MS, () => this.#look());
+    this.#cancel = this.#deps.clock.every(this.#deps.times.lookMs, () => this.#look());
   }
 
   close(): void {
@@ -108,8 +105,8 @@ export class ClusterAuthority {
 
   /** On the active node: the next step of a succession, if one is due. */
   async #succeed(): Promise<void> {
-    const { clock, random } = this.#deps;
-    const means = { clock, random, lifeMs: AUTHORITY_LIFE_MS };
+    const { clock, random, times } = this.#deps;
+    const means = { clock, random, lifeMs: times.lifeMs };
     const next = await nextTlsRecord(this.#held(), this.#cluster.others(), means);
     if (next !== undefined) await writeRecord(this.#deps, TLS_RECORD, encodeTlsRecord(next));
   }

@@ -27,6 +27,7 @@ import { told } from './cluster-errors.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterSeeker } from './cluster-seeker.ts';
 import { TLS_RECORD } from './cluster-tls.ts';
+import type { AuthorityTimes } from './cluster-tls.ts';
 import type { Gauge } from './metrics.ts';
 import { raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
 import { VERSION } from './version.ts';
@@ -40,6 +41,7 @@ export interface ClusterMemberDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly authorityTimes: AuthorityTimes;
 }
 
 const DEFAULT_API_PORT = 8200;

@@ -12,6 +12,7 @@ import {
 } from './autopilot-settings.ts';
 import { ClusterAuthority } from './cluster-authority.ts';
 import type { AuthorityDeps } from './cluster-authority.ts';
+import type { AuthorityTimes } from './cluster-tls.ts';
 import { VERSION } from './version.ts';
 import { watchRecord } from './watched-record.ts';
 import { writeRecord } from './write-record.ts';
@@ -21,6 +22,7 @@ export interface ClusterRecordsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly authorityTimes: AuthorityTimes;
 }
 
 /**
@@ -94,11 +96,15 @@ export class ClusterRecords {
   }
 }
 
-const partsOf = ({ raft, clock, random, log }: ClusterRecordsDeps, barrier: AesGcmBarrier): AuthorityDeps => ({
+const partsOf = (
+  { raft, clock, random, log, authorityTimes }: ClusterRecordsDeps,
+  barrier: AesGcmBarrier,
+): AuthorityDeps => ({
   backend: raft,
   ha: raft,
   barrier,
   clock,
   random,
   log,
+  times: authorityTimes,
 });

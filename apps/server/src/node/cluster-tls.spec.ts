@@ -2,7 +2,15 @@ import { systemRandom } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import { certificatesOf } from '@coffer/cluster';
 import type { Echo } from '@coffer/cluster';
-import { decodeTlsRecord, encodeTlsRecord, newTlsRecord, nextTlsRecord, tlsOf, trustOf } from './cluster-tls.ts';
+import {
+  authorityTimes,
+  decodeTlsRecord,
+  encodeTlsRecord,
+  newTlsRecord,
+  nextTlsRecord,
+  tlsOf,
+  trustOf,
+} from './cluster-tls.ts';
 import type { TlsRecord } from './cluster-tls.ts';
 
 const LIFE_MS = 1_000_000;
@@ -58,6 +66,26 @@ describe('the cluster’s authority', () => {
     expect(await step(announced)).toBeUndefined();
     nowMs += 1;
     expect(await step(announced)).toBeDefined();
+  });
+
+  it('takes its steps sooner where its life is short, but no two within two seconds', async () => {
+    const short = { ...means, lifeMs: 5000 };
+    const first = await newTlsRecord(clock, systemRandom);
+    nowMs += 5000;
+    const announced = (await nextTlsRecord(first, [], short)) as TlsRecord;
+    nowMs += 1999;
+    expect(await nextTlsRecord(announced, [], short)).toBeUndefined();
+    nowMs += 1;
+    expect(await nextTlsRecord(announced, [], short)).toBeDefined();
+  });
+
+  it('lives for 30 days where nothing is set, and nodes’ certificates for two', () => {
+    expect(authorityTimes(undefined)).toEqual({
+      lifeMs: 30 * 86_400_000,
+      lookMs: 60_000,
+      leafLifeMs: 2 * 86_400_000,
+    });
+    expect(authorityTimes(8)).toEqual({ lifeMs: 8000, lookMs: 500, leafLifeMs: 16_000 });
   });
 
   it('is read as clusters of early versions have it, and replaced', async () => {

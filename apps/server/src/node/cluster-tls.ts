@@ -1,17 +1,35 @@
 import { Secret } from '@coffer/kernel';
 import type { Clock, Random } from '@coffer/kernel';
-import { bundleOf, certificatesOf, createClusterTls, fingerprintOf } from '@coffer/cluster';
+import { bundleOf, certificatesOf, createClusterTls, fingerprintOf, LEAF_LIFE_MS } from '@coffer/cluster';
 import type { ClusterTls, Echo } from '@coffer/cluster';
 
 /** Where the cluster's own authority is kept, in the barrier. */
 export const TLS_RECORD = 'core/cluster/tls';
 
-/** So old an authority gets a successor. Leaves live for two days and renew themselves. */
-export const AUTHORITY_LIFE_MS = 30 * 86_400_000;
-/** The shortest time between two steps of a succession. */
-const STEP_MS = 60_000;
+/** So old an authority gets a successor, where the configuration does not say. */
+const AUTHORITY_LIFE_SECONDS = 30 * 86_400;
+/** The shortest time between two steps of a succession. Who shares a database has read it by then. */
+const STEP_MS_MAX = 60_000;
+const STEP_MS_MIN = 2000;
+const STEPS = 8;
 /** An echo that is older than this says nothing any more. */
 const ECHO_AGE_MS = 10_000;
+
+/** How authorities and the nodes' own certificates come and go, in milliseconds. */
+export interface AuthorityTimes {
+  readonly lifeMs: number;
+  /** How often the active node looks whether a step is due. */
+  readonly lookMs: number;
+  /** Certificates of nodes; two days at most. */
+  readonly leafLifeMs: number;
+}
+
+/** @param ttlSeconds `cluster_authority_ttl` */
+export function authorityTimes(ttlSeconds: number | undefined): AuthorityTimes {
+  const lifeMs = (ttlSeconds ?? AUTHORITY_LIFE_SECONDS) * 1000;
+  // Twice: so that one is never old because a busy node is a little late.
+  return { lifeMs, lookMs: Math.min(60_000, lifeMs / 16), leafLifeMs: Math.min(LEAF_LIFE_MS, 2 * lifeMs) };
+}
 
 /** As it is stored, in JSON. */
 export interface TlsRecord {
@@ -82,7 +100,7 @@ export async function nextTlsRecord(
       changedMs: nowMs,
     };
   }
-  if (ageMs < STEP_MS) return undefined;
+  if (ageMs < Math.min(STEP_MS_MAX, Math.max(STEP_MS_MIN, lifeMs / STEPS))) return undefined;
   if (record.nextKey !== undefined) {
     const successor = fingerprintOf(second);
     if (!all(({ trusts }) => trusts.includes(successor))) return undefined;

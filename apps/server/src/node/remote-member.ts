@@ -9,6 +9,7 @@ import { ClusterAuthority } from './cluster-authority.ts';
 import type { AuthorityDeps } from './cluster-authority.ts';
 import { readClusterInfo } from './cluster-info.ts';
 import { TLS_RECORD } from './cluster-tls.ts';
+import type { AuthorityTimes } from './cluster-tls.ts';
 
 export interface RemoteMemberDeps {
   readonly backend: RemoteBackend;
@@ -17,6 +18,7 @@ export interface RemoteMemberDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly authorityTimes: AuthorityTimes;
 }
 
 /** To know who is active, after unsealing. */
@@ -45,8 +47,8 @@ export class RemoteMember implements ClusterPart {
   }
 
   #authorityDeps(barrier: AesGcmBarrier): AuthorityDeps {
-    const { backend, clock, random, log } = this.#deps;
-    return { backend, ha: backend.ha, barrier, clock, random, log };
+    const { backend, clock, random, log, authorityTimes } = this.#deps;
+    return { backend, ha: backend.ha, barrier, clock, random, log, times: authorityTimes };
   }
 
   async connect(barrier: AesGcmBarrier): Promise<void> {

@@ -18,6 +18,7 @@ import {
   REQUEST_DURATION_MS,
 } from './settings.ts';
 import type { ListenerSettings, ServerSettings, StorageSettings } from './settings.ts';
+import { authorityTimes } from '../node/cluster-tls.ts';
 import { VERSION } from '../node/version.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -58,6 +59,7 @@ export function loadSettings(flags: ServerFlags, env: Environment = process.env)
     apiAddress: apiAddress.replace(/\/$/, ''),
     clusterAddress: clusterAddress.replace(/^http:/, 'https:').replace(/\/$/, ''),
     clusterName: config.clusterName,
+    authorityTimes: authorityTimes(config.clusterAuthorityTtlSeconds),
     logLevel: flags.logLevel ?? levelOf(config.logLevel) ?? 'info',
     logFormat: flags.logFormat ?? config.logFormat ?? 'standard',
     defaultLeaseTtlSeconds: config.defaultLeaseTtlSeconds || DEFAULT_LEASE_TTL_SECONDS,

@@ -17,6 +17,7 @@ import {
 } from '@coffer/storage-remote';
 import type { EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
 import { refuseMigrating } from '../migrate/marker.ts';
+import type { AuthorityTimes } from '../node/cluster-tls.ts';
 import { RemoteMember } from '../node/remote-member.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -110,6 +111,7 @@ export interface RemotePlace {
   readonly apiAddress: string;
   readonly clusterAddress: string;
   readonly clusterListenAddress: string;
+  readonly authorityTimes: AuthorityTimes;
 }
 
 /** An open store in a database, not yet taking part in the election. */
@@ -128,7 +130,7 @@ export async function openRemote(
   log: Log,
 ): Promise<OpenRemote> {
   const storageLog = log.named('storage').named(data.kind);
-  const { apiAddress, clusterAddress } = place;
+  const { apiAddress, clusterAddress, authorityTimes } = place;
   const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
   const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog);
   try {
@@ -145,8 +147,9 @@ export async function openRemote(
       clock,
       random,
       log: storageLog.named('transport'),
+      leafLifeMs: authorityTimes.leafLifeMs,
     });
-  const member = new RemoteMember({ backend, port, clock, random, log: storageLog });
+  const member = new RemoteMember({ backend, port, clock, random, log: storageLog, authorityTimes });
   return { backend, member, forward: port?.forward };
 }
 

@@ -186,6 +186,7 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     clock,
     random,
     log: raftLog.named('transport'),
+    leafLifeMs: settings.authorityTimes.leafLifeMs,
   });
   const raft = openRaftNode({
     config: { ...storage, apiAddress, clusterAddress, listenAddress: settings.clusterListenAddress },
@@ -205,6 +206,7 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     clock,
     random,
     log: raftLog,
+    authorityTimes: settings.authorityTimes,
   });
   return { backend: raft, ha: raft, cluster: member, raft: member, forward: raft.forward };
 }

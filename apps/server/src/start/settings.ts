@@ -2,6 +2,7 @@ import type { JoinSource } from '@coffer/cluster';
 import type { ListenerOptions, HandlerOptions } from '@coffer/gateway';
 import type { LogLevel } from '@coffer/kernel';
 import type { LogFormat } from '../logging/line-log.ts';
+import type { AuthorityTimes } from '../node/cluster-tls.ts';
 import type { RemoteSettings } from './remote-storage.ts';
 
 /** Where data is kept. */
@@ -35,6 +36,7 @@ export interface ServerSettings {
   readonly apiAddress: string;
   readonly clusterAddress: string;
   readonly clusterName: string | undefined;
+  readonly authorityTimes: AuthorityTimes;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly defaultLeaseTtlSeconds: number;

@@ -12,7 +12,7 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const SERIAL_BYTES = 16;
 /** The authority lives in the barrier as long as its cluster does. */
 const CA_LIFE_MS = 30 * 365 * 86_400_000;
-/** How long a node's own certificate is good for; it signs itself another well before. */
+/** How long a node's own certificate is good for at most; it signs itself another well before. */
 export const LEAF_LIFE_MS = 48 * 3_600_000;
 /** So far may the clocks of two nodes be apart. */
 const BACKDATE_MS = 3_600_000;
@@ -51,8 +51,9 @@ export async function createClusterTls(clock: Clock, random: Random): Promise<Cl
 
 /**
  * Signs a certificate for a node, with a fresh key: `<nodeId>.coffer.internal` as the only name, for both ends of a
- * connection, good for `LEAF_LIFE_MS` and backdated by an hour.
+ * connection, backdated by an hour.
  *
+ * @param lifeMs how long it is good for
  * @throws RangeError if the node id cannot stand in a certificate
  */
 export async function issueNodeCertificate(
@@ -60,13 +61,14 @@ export async function issueNodeCertificate(
   nodeId: string,
   clock: Clock,
   random: Random,
+  lifeMs = LEAF_LIFE_MS,
 ): Promise<NodeCertificate> {
   const name = nodeName(nodeId);
   const authority = new x509.X509Certificate(certificatesOf(tls.caCertificate)[0] ?? '');
   const signingKey = await importKey(tls.caKey.reveal());
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const nowMs = clock.nowMs();
-  const notAfterMs = nowMs + LEAF_LIFE_MS;
+  const notAfterMs = nowMs + lifeMs;
   const certificate = await x509.X509CertificateGenerator.create(
     {
       serialNumber: serialNumber(random),

@@ -64,4 +64,6 @@ export interface TransportOptions {
   readonly random: Random;
   readonly log: Log;
   readonly limits?: Partial<TransportLimits>;
+  /** How long this node's certificates are good for, in milliseconds; 48 hours where it is not given, and at most. */
+  readonly leafLifeMs?: number;
 }

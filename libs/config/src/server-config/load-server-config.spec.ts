@@ -134,6 +134,8 @@ describe('the top of a file', () => {
     ['ui = 2', '1:6: ui: expected true or false'],
     ['ui = true\nui = false', '2:1: ui: expected it once, but it is set in line 1 already'],
     ['default_lease_ttl = "1w"', '1:21: default_lease_ttl: expected a duration such as "30s" or "768h"'],
+    ['cluster_authority_ttl = "4s"', '1:25: cluster_authority_ttl: expected "5s" to "87600h"'],
+    ['cluster_authority_ttl = "4000d"', '1:25: cluster_authority_ttl: expected "5s" to "87600h"'],
     ['max_lease_ttl = "-1h"', '1:17: max_lease_ttl: expected a duration such as "30s" or "768h"'],
     ['cluster_name = []', '1:16: cluster_name: expected a string'],
     ['log_format = "xml"', '1:14: log_format: expected one of standard, json'],

@@ -89,6 +89,7 @@ function readTop(reader: BlockReader): Partial<TopLevel> {
     ...optional('apiAddr', readUrl(reader, 'api_addr')),
     ...optional('clusterAddr', readUrl(reader, 'cluster_addr')),
     ...optional('clusterName', reader.text('cluster_name')),
+    ...optional('clusterAuthorityTtlSeconds', readAuthorityTtl(reader)),
     ...optional('ui', reader.bool('ui')),
     ...optional('logLevel', readWord(reader, 'log_level', LOG_LEVEL_WORDS)),
     ...optional('logFormat', readWord(reader, 'log_format', ['standard', 'json'] as const)),
@@ -99,6 +100,20 @@ function readTop(reader: BlockReader): Partial<TopLevel> {
     ...optional('rawStorageEndpoint', reader.bool('raw_storage_endpoint')),
     ...optional('pidFile', reader.text('pid_file')),
   };
+}
+
+/** Shorter than its steps take, a succession would never end. */
+const AUTHORITY_TTL_SECONDS_MIN = 5;
+/** Authorities are made for 30 years. */
+const AUTHORITY_TTL_SECONDS_MAX = 10 * 365 * 86_400;
+
+function readAuthorityTtl(reader: BlockReader): number | undefined {
+  const name = 'cluster_authority_ttl';
+  const seconds = reader.duration(name);
+  if (seconds === undefined) return undefined;
+  if (seconds < AUTHORITY_TTL_SECONDS_MIN || seconds > AUTHORITY_TTL_SECONDS_MAX)
+    throw reader.error(reader.position(name), `${name}: expected "5s" to "87600h"`);
+  return seconds;
 }
 
 const LOG_LEVEL_WORDS = ['trace', 'debug', 'info', 'notice', 'warn', 'warning', 'error', 'err', 'off'] as const;

@@ -131,6 +131,8 @@ export interface ServerConfig {
   readonly apiAddr?: string;
   readonly clusterAddr?: string;
   readonly clusterName?: string;
+  /** So old an authority of the cluster port gets a successor. */
+  readonly clusterAuthorityTtlSeconds?: number;
   readonly ui: boolean;
   readonly logLevel?: string;
   readonly logFormat?: 'standard' | 'json';
