@@ -12,6 +12,8 @@ const UNIT_NANOSECONDS: Readonly<Record<string, bigint>> = {
 const NANOSECONDS_PER_SECOND = 1_000_000_000n;
 /** Go counts nanoseconds in 64 bits: 292 years. */
 const NANOSECONDS_MAX = 2n ** 63n - 1n;
+/** The longest duration there is, in seconds. */
+export const DURATION_SECONDS_MAX = Number(NANOSECONDS_MAX / NANOSECONDS_PER_SECOND);
 /** More digits than these cannot be in range, or do not count. */
 const DIGITS_MAX = 19;
 

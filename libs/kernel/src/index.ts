@@ -6,5 +6,6 @@ export * from './log.ts';
 export * from './maybe-promise.ts';
 export * from './random.ts';
 export * from './secret.ts';
+export * from './slashes.ts';
 export * from './startable.ts';
 export * from './turns.ts';

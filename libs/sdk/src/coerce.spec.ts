@@ -23,6 +23,8 @@ describe('coerce', () => {
         ['a', 'a'],
         [5, '5'],
         [1.5, '1.5'],
+        [rawJson('12345678901234567890'), '12345678901234567890'],
+        [rawJson('1e3'), '1e3'],
         [true, '1'],
         [false, '0'],
         [{}, refused],
@@ -47,7 +49,11 @@ describe('coerce', () => {
         [' 7 ', 7],
         ['', 0],
         [true, 1],
-        [5.9, 5],
+        [5.9, refused],
+        [0.5, refused],
+        [rawJson('0.5'), refused],
+        [rawJson('1.0'), 1],
+        [2 ** 53, refused],
         ['1e3', refused],
         ['0x10', refused],
         ['5a', refused],
@@ -92,7 +98,13 @@ describe('coerce', () => {
       field.duration(''),
       [
         [60, 60],
-        [1.9, 1],
+        [1.9, refused],
+        [0.5, refused],
+        [9_223_372_036, 9_223_372_036],
+        [9_223_372_037, refused],
+        [Number.MAX_SAFE_INTEGER, refused],
+        [rawJson('1e400'), refused],
+        [-9_223_372_037, refused],
         ['60', 60],
         ['1h30m', 5400],
         ['30d', 2_592_000],
@@ -113,6 +125,7 @@ describe('coerce', () => {
       [
         ['-1m', -60],
         [-5, -5],
+        [-9_223_372_037, refused],
       ],
     ],
     [
@@ -127,6 +140,8 @@ describe('coerce', () => {
         ],
         [5, ['5']],
         [[{}], refused],
+        [','.repeat(9_999), Array.from({ length: 10_000 }, () => '')],
+        [','.repeat(10_000), refused],
         [{}, refused],
       ],
     ],
@@ -169,6 +184,9 @@ describe('coerce', () => {
         ['{"a":1}', { a: 1 }],
         ['', {}],
         ['[1]', refused],
+        [`{"a":${'['.repeat(400)}${']'.repeat(400)}}`, refused],
+        [`{"a":${'['.repeat(1_000_000)}`, refused],
+        ['{"a":"[[[[\\"[[["}', { a: '[[[["[[[' }],
         ['x', refused],
         [[], refused],
         [5, refused],
@@ -199,6 +217,10 @@ describe('coerce', () => {
     expect(made(field.time(''), '2026-01-02T03:04:05Z')).toBe(Date.UTC(2026, 0, 2, 3, 4, 5));
     expect(made(field.time(''), 1_700_000_000)).toBe(1_700_000_000_000);
     expect(made(field.time(''), 'tomorrow')).toBe(refused);
+    // No form in RFC 3339: what shows it would fail.
+    for (const odd of [-1, 1e15, 1e300, '9'.repeat(30), '0000-01-01T00:00:00Z', '1969-12-31T23:59:59Z'])
+      expect([odd, made(field.time(''), odd)]).toEqual([odd, refused]);
+    expect(made(field.time(''), '9999-12-31T23:59:59Z')).toBe(253_402_300_799_000);
   });
 
   it('names the field, what was expected and what came, but not the value', () => {

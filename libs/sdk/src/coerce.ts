@@ -2,13 +2,19 @@ import { badRequest } from './errors.ts';
 import type { RequestError } from './errors.ts';
 import type { Field, Fields } from './field.ts';
 import type { JsonObject } from './request.ts';
-import { parseDurationSeconds } from '@coffer/kernel';
+import { DURATION_SECONDS_MAX, parseDurationSeconds } from '@coffer/kernel';
+import { parseNestedJson } from './nested-json.ts';
 
 /*
  * Where Vault is lenient, so are we, and only here: numbers as texts, "true" and 1 as booleans, "a,b" as a list, `k=v`
  * as a map, one value where a list is meant, null as "not sent", unknown fields as a warning, and fields of the path
  * before those of the body. `required` and `allowedValues` are not enforced (as in Vault's framework).
  */
+
+/** Items of a list that comes as one text. */
+const COMMA_ITEMS_MAX = 10_000;
+/** The end of the year 9999: later times have no form in RFC 3339. */
+const TIME_MS_MAX = 253_402_300_799_999;
 
 export interface Coerced {
   /** By field name, own properties of a null-prototype object; undefined where not sent and without default. */
@@ -63,11 +69,12 @@ function sentValue(data: JsonObject, name: string, declared: Field<unknown>): un
 export function coerce(name: string, declared: Field<unknown>, sent: unknown): unknown {
   const value = plainNumber(sent);
   switch (declared.kind) {
+    // As it was sent: a password may look like a number that JavaScript cannot hold.
     case 'string':
     case 'name':
-      return asText(name, value);
+      return asText(name, sentText(sent));
     case 'lower-case-string':
-      return asText(name, value).toLowerCase();
+      return asText(name, sentText(sent)).toLowerCase();
     case 'int':
       return asInteger(name, value);
     case 'float':
@@ -102,6 +109,8 @@ function plainNumber(value: unknown): unknown {
   return isRawJson(value) ? Number(value.rawJSON) : value;
 }
 
+const sentText = (value: unknown): unknown => (isRawJson(value) ? value.rawJSON : value);
+
 /** Whether a value is a number that JavaScript could not hold exactly, kept as it was sent. */
 export function isRawJson(value: unknown): value is { readonly rawJSON: string } {
   return (
@@ -134,10 +143,9 @@ function asInteger(name: string, value: unknown): number {
   if (typeof value === 'boolean') return value ? 1 : 0;
   const number =
     typeof value === 'string' && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value === '' ? 0 : value;
-  if (typeof number !== 'number' || !Number.isFinite(number)) throw failed(name, 'int', value);
-  const whole = Math.trunc(number);
-  if (!Number.isSafeInteger(whole)) throw failed(name, 'int', value);
-  return whole;
+  // No fractions: half a use cut off would be none, which stands for "without limit".
+  if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw failed(name, 'int', value);
+  return number;
 }
 
 function asFloat(name: string, value: unknown): number {
@@ -161,8 +169,9 @@ function asBoolean(name: string, value: unknown): boolean {
 
 function asDuration(name: string, value: unknown, negativeAllowed: boolean): number {
   const seconds =
-    typeof value === 'number' ? Math.trunc(value) : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
-  if (seconds === undefined || !Number.isSafeInteger(seconds)) throw failed(name, 'duration', value);
+    typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
+  if (seconds === undefined || !Number.isInteger(seconds) || Math.abs(seconds) > DURATION_SECONDS_MAX)
+    throw failed(name, 'duration', value);
   if (seconds < 0 && !negativeAllowed) {
     throw badRequest(
       `Field validation failed: error converting input for field "${name}": cannot provide negative value '${String(seconds)}'`,
@@ -174,11 +183,11 @@ function asDuration(name: string, value: unknown, negativeAllowed: boolean): num
 function asTexts(name: string, value: unknown, split: boolean): readonly string[] {
   if (typeof value === 'string') {
     if (value === '') return [];
-    return split ? value.split(',').map((item) => item.trim()) : [value];
+    return split ? splitAtCommas(name, value) : [value];
   }
   if (Array.isArray(value)) {
     return value.map((item) => {
-      const text = asText(name, plainNumber(item));
+      const text = asText(name, sentText(item));
       return split ? text.trim() : text;
     });
   }
@@ -186,35 +195,42 @@ function asTexts(name: string, value: unknown, split: boolean): readonly string[
   throw failed(name, '[]string', value);
 }
 
+/**
+ * A text of commas makes a list that the bounds on bodies do not see: its items are counted before they are made.
+ *
+ * @throws RequestError `bad-request`
+ */
+function splitAtCommas(name: string, text: string): readonly string[] {
+  let items = 1;
+  for (let at = text.indexOf(','); at !== -1; at = text.indexOf(',', at + 1)) {
+    if (++items > COMMA_ITEMS_MAX)
+      throw badRequest(
+        `Field validation failed: error converting input for field "${name}": more than ${String(COMMA_ITEMS_MAX)} items`,
+      );
+  }
+  return text.split(',').map((item) => item.trim());
+}
+
 function asSlice(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
 function asMap(name: string, value: unknown): Readonly<Record<string, unknown>> {
-  const parsed = typeof value === 'string' && value !== '' ? tryJson(value) : value;
+  const parsed = typeof value === 'string' && value !== '' ? parseNestedJson(value) : value;
   if (value === '') return Object.create(null) as Record<string, unknown>;
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw failed(name, 'map[string]interface {}', value);
   return parsed as Readonly<Record<string, unknown>>;
 }
 
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
 function asKeyValues(name: string, value: unknown): Readonly<Record<string, string>> {
   const pairs = Object.create(null) as Record<string, string>;
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    for (const [key, item] of Object.entries(value)) pairs[key] = asText(name, plainNumber(item));
+    for (const [key, item] of Object.entries(value)) pairs[key] = asText(name, sentText(item));
     return pairs;
   }
   if (typeof value === 'string') {
-    const parsed = value.trimStart().startsWith('{') ? tryJson(value) : undefined;
+    const parsed = value.trimStart().startsWith('{') ? parseNestedJson(value) : undefined;
     if (parsed !== undefined) return asKeyValues(name, parsed);
   }
   // "a=b,c=d" is one pair, as in Vault; several come as a list.
@@ -230,11 +246,16 @@ function asKeyValues(name: string, value: unknown): Readonly<Record<string, stri
 }
 
 function asTime(name: string, value: unknown): number {
-  if (typeof value === 'number') return value * 1000;
-  if (typeof value === 'string') {
-    if (/^\d+$/.test(value)) return Number(value) * 1000;
-    const milliseconds = /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isNaN(milliseconds)) return milliseconds;
-  }
-  throw failed(name, 'time', value);
+  const milliseconds =
+    typeof value === 'number'
+      ? value * 1000
+      : typeof value !== 'string'
+        ? Number.NaN
+        : /^\d+$/.test(value)
+          ? Number(value) * 1000
+          : /^\d{4}-\d\d-\d\dT/.test(value)
+            ? Date.parse(value)
+            : Number.NaN;
+  if (!(milliseconds >= 0 && milliseconds <= TIME_MS_MAX)) throw failed(name, 'time', value);
+  return milliseconds;
 }

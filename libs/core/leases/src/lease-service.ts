@@ -1,4 +1,4 @@
-import { whenReady } from '@coffer/kernel';
+import { whenReady, withoutEndSlashes } from '@coffer/kernel';
 import type { MaybePromise, Startable } from '@coffer/kernel';
 import { ROOT_NAMESPACE, RequestError, badRequest } from '@coffer/sdk';
 import type { NamespaceRef } from '@coffer/sdk';
@@ -77,7 +77,7 @@ export class LeaseService implements LeaseManager, Startable {
     });
     const ttlSeconds = withinBatchToken(decided.ttlSeconds ?? 0, from, issuedMs);
     if (ttlSeconds <= 0) throw badRequest('the token ends before a lease could begin');
-    const id = `${from.path.replace(/\/+$/, '')}/${this.#deps.random.base62(ID_CHARACTERS)}`;
+    const id = `${withoutEndSlashes(from.path)}/${this.#deps.random.base62(ID_CHARACTERS)}`;
     const expiresMs = issuedMs + ttlSeconds * 1000;
     putLease(tx, {
       id,
@@ -229,7 +229,7 @@ export class LeaseService implements LeaseManager, Startable {
 
 /** A token's own lease. */
 export function tokenLeaseId(path: string, saltedTokenId: string): string {
-  return `${path.replace(/\/+$/, '')}/h${saltedTokenId}`;
+  return `${withoutEndSlashes(path)}/h${saltedTokenId}`;
 }
 
 function limitsOf(mount: LiveMount): { readonly defaultTtlSeconds: number; readonly maxTtlSeconds: number } {

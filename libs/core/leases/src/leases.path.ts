@@ -1,3 +1,4 @@
+import { withoutEndSlashes } from '@coffer/kernel';
 import { badRequest, definePath, field, listResponse } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { LeaseEntry } from '@coffer/core-api';
@@ -16,7 +17,7 @@ const timeText = (milliseconds: number): string | null =>
 function idOf(fields: { readonly lease_id: string | undefined; readonly url_lease_id: string | undefined }): string {
   const id = fields.url_lease_id || fields.lease_id;
   if (!id) throw badRequest('lease_id must be specified');
-  return id.replace(/\/+$/, '');
+  return withoutEndSlashes(id);
 }
 
 function describe(lease: LeaseEntry, nowMs: number): Record<string, unknown> {

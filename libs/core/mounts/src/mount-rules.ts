@@ -1,3 +1,4 @@
+import { withoutSlashes } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { MountEntry, MountTuning } from '@coffer/core-api';
 
@@ -9,13 +10,13 @@ const PROTECTED: Readonly<Record<'secret' | 'auth', readonly string[]>> = {
 
 /** A mount path as stored: no leading slash, one trailing slash. @throws RequestError for one that is not to be used */
 export function cleanMountPath(path: string): string {
-  const plain = path.replace(/^\/+/, '').replace(/\/+$/, '');
+  const plain = withoutSlashes(path);
   if (plain === '') throw badRequest('path must be specified and not empty');
   const segments = plain.split('/');
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
     throw badRequest('path cannot contain empty segments, "." or ".."');
   }
-  if (/[\p{Cc}*+]/u.test(plain) || plain !== plain.trim()) {
+  if (/[\p{Cc}\p{Cf}\p{Cs}*+]/u.test(plain) || plain !== plain.trim()) {
     throw badRequest("path cannot contain control characters, '*', '+' or surrounding white space");
   }
   return `${plain}/`;

@@ -26,6 +26,9 @@ describe('MountService', () => {
     [kv('a/+/b'), 'control characters'],
     [kv('a*'), 'control characters'],
     [kv('a\nb'), 'control characters'],
+    // Paths that no request could name.
+    [kv('a\u200bb'), 'control characters'],
+    [kv('a\ud800b'), 'control characters'],
     [kv(' a'), 'surrounding white space'],
     [kv('sys/x'), 'cannot mount "sys/x/"'],
     [kv('auth/x'), 'cannot mount'],

@@ -1,3 +1,4 @@
+import { withEndSlash } from '@coffer/kernel';
 import { RequestError, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import { coreContext } from '@coffer/core-api';
@@ -60,7 +61,7 @@ export function internalUiPaths(deps: InternalUiDeps): readonly PathDeclaration<
           const { namespace } = context.request;
           const refusal = new RequestError(
             'permission-denied',
-            `preflight capability check returned 403, please ensure client's policies grant access to path "${path.replace(/\/*$/, '/')}"`,
+            `preflight capability check returned 403, please ensure client's policies grant access to path "${withEndSlash(path)}"`,
           );
           const acl = await callerAcl(core);
           const mount = deps.router().mount(namespace, path);

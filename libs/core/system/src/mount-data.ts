@@ -1,6 +1,6 @@
-import { badRequest } from '@coffer/sdk';
+import { badRequest, isRawJson } from '@coffer/sdk';
 import type { MountEntry, MountTuning } from '@coffer/core-api';
-import { parseDurationSeconds } from '@coffer/kernel';
+import { DURATION_SECONDS_MAX, parseDurationSeconds } from '@coffer/kernel';
 
 /** What clients see of a mount's settings; lists only where set, as Vault has it. */
 export function tuningData(entry: MountEntry): Record<string, unknown> {
@@ -58,11 +58,21 @@ export function mountData(entry: MountEntry, version: string): Record<string, un
 function ttlOf(value: unknown, which: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (value === 'system' || value === '') return 0;
-  const seconds =
-    typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
-  if (seconds === undefined || seconds < 0)
-    throw badRequest(`unable to parse ${which} TTL of ${String(value)}: invalid duration`);
-  return Math.trunc(seconds);
+  const seconds = secondsOf(value);
+  if (seconds === undefined) {
+    const shown = typeof value === 'string' || typeof value === 'number' ? ` of ${String(value)}` : '';
+    throw badRequest(`unable to parse ${which} TTL${shown}: invalid duration`);
+  }
+  return seconds;
+}
+
+/** Whole seconds, or a duration in text; undefined for what is neither, negative, or too long for a time to hold. */
+function secondsOf(value: unknown): number | undefined {
+  const number = isRawJson(value) ? Number(value.rawJSON) : value;
+  const seconds = typeof number === 'string' ? parseDurationSeconds(number) : number;
+  return typeof seconds === 'number' && Number.isInteger(seconds) && seconds >= 0 && seconds <= DURATION_SECONDS_MAX
+    ? seconds
+    : undefined;
 }
 
 function listOf(value: unknown, name: string): readonly string[] | undefined {
@@ -122,10 +132,8 @@ function readLockout(sent: unknown): NonNullable<MountTuning['userLockout']> {
   const number = (name: string, otherwise: number): number => {
     const value = fields[name];
     if (value === undefined) return otherwise;
-    const seconds =
-      typeof value === 'number' ? value : typeof value === 'string' ? parseDurationSeconds(value) : undefined;
-    if (seconds === undefined || seconds < 0)
-      throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
+    const seconds = secondsOf(value);
+    if (seconds === undefined) throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
     return seconds;
   };
   const disabled = fields.lockout_disable;

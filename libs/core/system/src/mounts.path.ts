@@ -1,3 +1,4 @@
+import { withEndSlash, withoutSlashes } from '@coffer/kernel';
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { MountEntry, Mounts } from '@coffer/core-api';
@@ -43,7 +44,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
   const at = table === 'auth' ? 'auth' : 'mounts';
   const noun = table === 'auth' ? 'auth method' : 'secret engine';
   const findIn = (kind: 'secret' | 'auth', context: RequestContext, path: string): MountEntry | undefined => {
-    const clean = `${path.replace(/^\/+|\/+$/g, '')}/`;
+    const clean = withEndSlash(withoutSlashes(path));
     return deps
       .mounts()
       .list(kind, context.request.namespace)
@@ -53,7 +54,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
   const known = (context: RequestContext, path: string): MountEntry => {
     const entry = path.startsWith('auth/') ? findIn('auth', context, path.slice('auth/'.length)) : find(context, path);
     if (!entry)
-      throw badRequest(`cannot fetch sysview for path "${at === 'auth' ? 'auth/' : ''}${path.replace(/\/*$/, '/')}"`);
+      throw badRequest(`cannot fetch sysview for path "${at === 'auth' ? 'auth/' : ''}${withEndSlash(path)}"`);
     return entry;
   };
   const tuned = (entry: MountEntry): Response => {
@@ -92,7 +93,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
           const entry = find(context, fields.path);
           if (!entry)
             throw badRequest(
-              `No ${table === 'auth' ? 'auth engine' : 'secret engine mount'} at ${fields.path.replace(/\/*$/, '/')}`,
+              `No ${table === 'auth' ? 'auth engine' : 'secret engine mount'} at ${withEndSlash(fields.path)}`,
             );
           return { alsoAtTopLevel: true, data: mountData(entry, deps.version) };
         },

@@ -1,3 +1,4 @@
+import { withoutEndSlashes } from '@coffer/kernel';
 import { RequestError, badRequest, definePath, field, listResponse } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import { coreContext } from '@coffer/core-api';
@@ -7,7 +8,7 @@ const PROTECTED: readonly string[] = ['core/keyring', 'core/seal', 'core/derivat
 
 /** @throws RequestError */
 function allowed(path: string): string {
-  const plain = path.replace(/\/+$/, '');
+  const plain = withoutEndSlashes(path);
   if (plain.split('/').includes('..')) throw badRequest('path cannot contain ".."');
   if (PROTECTED.some((prefix) => plain === prefix || plain.startsWith(prefix))) {
     throw badRequest(`cannot access '${plain}'`);

@@ -1,3 +1,4 @@
+import { withoutEndSlashes } from '@coffer/kernel';
 import { badRequest, definePath, field, listResponse } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import { SCHEDULES, SCHEDULE_RESULTS, checkSchedule } from './snapshot-schedule.ts';
@@ -118,10 +119,11 @@ function merged(sent: Sent, before: SnapshotSchedule | undefined): SnapshotSched
   if (sent.interval === undefined && !before) throw badRequest('interval: expected the time between snapshots');
   if (sent.path_prefix === undefined && !before)
     throw badRequest('path_prefix: expected a folder, or a prefix of names');
+  const prefix = pick(sent.path_prefix, before?.pathPrefix, '');
   return {
     intervalSeconds: pick(sent.interval, before?.intervalSeconds, 0),
     retain: pick(sent.retain, before?.retain, 1),
-    pathPrefix: pick(sent.path_prefix, before?.pathPrefix, '').replace(/(?<=.)\/+$/, ''),
+    pathPrefix: prefix.slice(0, 1) + withoutEndSlashes(prefix.slice(1)),
     filePrefix: pick(sent.file_prefix, before?.filePrefix, 'vault-snapshot'),
     target: mergedTarget(sent, before?.target),
   };

@@ -1,3 +1,4 @@
+import { withoutEndSlashes } from '@coffer/kernel';
 import type { Secret } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
@@ -111,7 +112,7 @@ export class WrappingService implements Wrapping {
     const { token, entry } = this.#deps.tokens().create(tx, {
       namespace: request.namespace,
       policies: [WRAPPING_POLICY],
-      path: request.path.replace(/\/+$/, ''),
+      path: withoutEndSlashes(request.path),
       metadata: null,
       displayName: '',
       type: 'service',

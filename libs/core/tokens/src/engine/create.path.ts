@@ -1,4 +1,4 @@
-import { parseDurationSeconds } from '@coffer/kernel';
+import { parseDurationSeconds, withoutEndSlashes } from '@coffer/kernel';
 import { RequestError, badRequest, definePath, field } from '@coffer/sdk';
 import type { FieldValues, PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import { coreContext, decideTtl } from '@coffer/core-api';
@@ -181,7 +181,7 @@ async function newToken(deps: TokenEngineDeps, wish: Wish): Promise<NewToken> {
     ...(orphan ? {} : { parent }),
     ...(sent.id !== '' && !batch ? { id: sent.id } : {}),
     policies,
-    path: `auth/token/${context.relativePath.replace(/\/+$/, '')}${suffix}`,
+    path: `auth/token/${withoutEndSlashes(context.relativePath)}${suffix}`,
     metadata: sent.meta ?? null,
     displayName: displayName(sent.display_name),
     type,
