@@ -1,6 +1,6 @@
 import type { Capability } from '@coffer/core-api';
 import { ROOT_NAMESPACE } from '@coffer/sdk';
-import type { Operation } from '@coffer/sdk';
+import type { JsonObject, Operation } from '@coffer/sdk';
 import { CompiledAcl, ROOT_ACL } from './compiled-acl.ts';
 import type { AppliedPolicy } from './compiled-acl.ts';
 import { parsePolicy } from './parse-policy.ts';
@@ -109,9 +109,14 @@ function expected(rules: readonly Plain[], operation: Operation, path: string): 
   const needs = operation as Capability;
   const exact = (candidate: string): string | undefined =>
     rules.find((rule) => !isPattern(rule.path) && rule.path === candidate)?.path;
-  if ((operation !== 'list' && operation !== 'scan') || !path.endsWith('/'))
-    return grantedAt(rules, exact(path) ?? bestPattern(rules, path)).has(needs);
+  const grants = (candidate: string | undefined): boolean => grantedAt(rules, candidate).has(needs);
+  const asIs = exact(path) ?? bestPattern(rules, path);
+  if (!path.endsWith('/')) return grants(asIs);
   const bare = path.slice(0, -1);
+  if (operation !== 'list' && operation !== 'scan') {
+    const other = exact(bare) ?? bestPattern(rules, bare);
+    return grants(asIs) && (other === undefined || grants(other));
+  }
   const named = exact(path) ?? exact(bare);
   if (named !== undefined) return grantedAt(rules, named).has(needs);
   const [whole, trimmed] = [grantedAt(rules, bestPattern(rules, path)), grantedAt(rules, bestPattern(rules, bare))];
@@ -192,6 +197,28 @@ describe('CompiledAcl', () => {
       expect([deny, may(acl, 'list', 'secret/team/'), may(acl, 'scan', 'secret/team/')]).toEqual([deny, false, false]);
       expect(acl.capabilities(ROOT_NAMESPACE, 'secret/team/')).toEqual(['deny']);
     }
+  });
+
+  it('does not let a trailing slash slip anything past the rule for the path without it', () => {
+    const folder = 'path "auth/*" { capabilities = ["create", "update", "read", "sudo"] }';
+    const closed = (text: string): CompiledAcl => aclOf(folder, `path "auth/role/id" { ${text} }`);
+    for (const operation of ['create', 'update', 'read'] as const) {
+      expect(may(closed('capabilities = ["deny"]'), operation, 'auth/role/id/')).toBe(false);
+      expect(may(closed('capabilities = ["list"]'), operation, 'auth/role/id/')).toBe(false);
+    }
+    expect(may(closed('capabilities = ["update"] required_parameters = ["a"]'), 'update', 'auth/role/id/')).toBe(false);
+    const sudo = closed('capabilities = ["update"]').decide(ROOT_NAMESPACE, 'auth/role/id/', 'update', {}, undefined);
+    expect(sudo).toMatchObject({ allowed: true, sudo: false });
+    // One rule for both, or none for the other, is enough.
+    expect(may(aclOf(folder), 'read', 'auth/role/id/')).toBe(true);
+    expect(may(aclOf('path "auth/x/" { capabilities = ["read"] }'), 'read', 'auth/x/')).toBe(true);
+  });
+
+  it('judges the parameters of reads, which their queries hold', () => {
+    const acl = aclOf('path "a" { capabilities = ["read"] denied_parameters = { "version" = [] } }');
+    const allowed = (data: object): boolean =>
+      acl.decide(ROOT_NAMESPACE, 'a', 'read', data as JsonObject, undefined).allowed;
+    expect([allowed({}), allowed({ version: '1' }), allowed({ other: '1' })]).toEqual([true, false, true]);
   });
 
   it('adds up what several policies say of one path, and lets one deny beat all', () => {

@@ -26,6 +26,9 @@ const NEEDED: Readonly<Record<Exclude<Operation, 'help'>, Capability>> = {
   scan: 'scan',
 };
 
+/** Those whose parameters say what is done, or to what; those of a read are in its query. */
+const JUDGED_BY_PARAMETERS: ReadonlySet<Operation> = new Set(['read', 'create', 'update', 'patch']);
+
 /**
  * The rules of a caller, compiled: exact paths and prefixes are map look-ups, `+` rules a short list in the order of
  * their rank. First the exact rule; else, of the longest prefix and the highest `+` rule, the one that outranks the other.
@@ -89,11 +92,16 @@ export class CompiledAcl implements Acl {
   ): Decision {
     if (operation === 'help')
       return { allowed: true, sudo: false, root: false, grantingPolicies: [], reason: 'help is open to all' };
-    const permission = this.#find(namespace.path + path, operation === 'list' || operation === 'scan');
+    const full = namespace.path + path;
+    const isList = operation === 'list' || operation === 'scan';
+    const permission = this.#find(full, isList);
     if (!permission) return refusal('no rule matches the path');
-    const sudo = permission.capabilities.has('sudo');
+    const bare = isList ? undefined : this.#findBare(full);
+    const sudo = permission.capabilities.has('sudo') && (bare === undefined || bare.capabilities.has('sudo'));
     const granting = permission.policies.map((name) => ({ name, namespaceId: this.#namespaces.get(name) ?? 'root' }));
-    const fault = this.#fault(permission, operation, data, wrapTtlSeconds);
+    const fault =
+      this.#fault(permission, operation, data, wrapTtlSeconds) ??
+      (bare && this.#fault(bare, operation, data, wrapTtlSeconds));
     return {
       allowed: fault === undefined,
       sudo,
@@ -123,9 +131,7 @@ export class CompiledAcl implements Acl {
       return `the rule for "${permission.path}" wants the answer wrapped for at most ${String(max)} s`;
     if (min !== undefined && min > 0 && (wrapTtl === undefined || wrapTtl < min))
       return `the rule for "${permission.path}" wants the answer wrapped for at least ${String(min)} s`;
-    if (operation === 'create' || operation === 'update' || operation === 'patch')
-      return parameterFault(permission, data);
-    return undefined;
+    return JUDGED_BY_PARAMETERS.has(operation) ? parameterFault(permission, data) : undefined;
   }
 
   capabilities(namespace: NamespaceRef, path: string): readonly Capability[] {
@@ -179,6 +185,16 @@ export class CompiledAcl implements Acl {
     if (found?.denied) return found;
     const other = this.#findPattern(trimmed);
     return !found || other?.denied ? other : found;
+  }
+
+  /**
+   * Paths are taken with and without a slash at their end for the same place. So what a slash is put behind must be granted
+   * by the rule for the path without it, too, where there is one.
+   */
+  #findBare(path: string): Permission | undefined {
+    if (!path.endsWith('/')) return undefined;
+    const bare = path.slice(0, -1);
+    return this.#exact.get(bare) ?? this.#findPattern(bare);
   }
 
   #findPattern(path: string): Permission | undefined {

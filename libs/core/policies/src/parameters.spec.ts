@@ -41,9 +41,36 @@ describe('parameterFault', () => {
     expect(passes(permission('denied_parameters = { "*" = [] }'), {})).toBe(true);
   });
 
+  it('judges each spelling of a name that was sent, in whatever order', () => {
+    const rule = permission('denied_parameters = { "policies" = ["root"] }');
+    expect(passes(rule, { policies: 'root', Policies: 'x' })).toBe(false);
+    expect(passes(rule, { POLICIES: 'x', policies: 'root' })).toBe(false);
+    expect(passes(rule, { policies: 'x', Policies: 'root' })).toBe(false);
+    const only = permission('allowed_parameters = { "policies" = ["dev"] }');
+    expect(passes(only, { policies: 'root', POLICIES: 'dev' })).toBe(false);
+    expect(passes(only, { POLICIES: 'dev', policies: 'dev' })).toBe(true);
+  });
+
+  it('denies a value in any form that handlers take for it', () => {
+    const rule = permission('denied_parameters = { "n" = [5], "force" = [true], "policies" = ["root", "adm*"] }');
+    const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+    for (const n of [5, '5', rawJson('5.0'), rawJson('5e0'), [5]]) expect([n, passes(rule, { n })]).toEqual([n, false]);
+    for (const force of [true, 'true', ['true']]) expect([force, passes(rule, { force })]).toEqual([force, false]);
+    for (const policies of [['a', 'root'], [['root']], ['admin']])
+      expect([policies, passes(rule, { policies })]).toEqual([policies, false]);
+    expect(passes(rule, { n: '50', force: 'false', policies: ['a'] })).toBe(true);
+  });
+
+  it('wants what is required by the name that handlers know', () => {
+    const rule = permission('required_parameters = ["ttl"]');
+    expect(passes(rule, { ttl: null })).toBe(true);
+    for (const name of ['TTL', 'Ttl', ' ttl']) expect(passes(rule, { [name]: 1 })).toBe(false);
+    expect(passes(permission('required_parameters = ["toString"]'), {})).toBe(false);
+  });
+
   it('wants what is required', () => {
     const rule = permission('required_parameters = ["Owner"]');
-    expect(passes(rule, { OWNER: '' })).toBe(true);
+    expect(passes(rule, { owner: '' })).toBe(true);
     expect(parameterFault(rule, {})).toBe('the parameter "owner" is required');
   });
 

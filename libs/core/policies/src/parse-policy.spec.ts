@@ -79,6 +79,13 @@ describe('parsePolicy', () => {
     ['path "a" { policy = "admin" }', 'path "a": invalid policy: expected deny, read, write or sudo'],
     ['path "a" { policy = "constructor" }', 'invalid policy'],
     ['path "a" { capability = ["read"] }', 'policy:1:12: path "a": invalid key "capability"'],
+    // Restrictions that nothing enforces: to take them would grant more than was meant.
+    ...['control_group', 'mfa_methods', 'pagination_limit', 'response_keys_filter_path'].map(
+      (key): [string, string] => [
+        `path "a" { ${key} = 5 }`,
+        `policy:1:12: path "a": "${key}" is not enforced here: leave it out`,
+      ],
+    ),
     ['paths "a" {}', 'policy:1:1: invalid key "paths": expected path'],
     ['path "a/+*" {}', "invalid use of wildcards ('+*' is forbidden)"],
     ['path "a/{{identity.entity.id" {}', 'unbalanced templating characters'],

@@ -30,6 +30,18 @@ const OLDER: Readonly<Record<string, readonly Capability[]>> = {
   sudo: ['create', 'read', 'update', 'delete', 'list', 'sudo'],
 };
 
+/**
+ * What Vault's paid editions and its heirs restrict a rule by, and nothing here enforces: a rule that says so would grant
+ * more than its author meant.
+ */
+const NOT_ENFORCED = new Set([
+  'mfa_methods',
+  'control_group',
+  'pagination_limit',
+  'list_scan_response_keys_filter_path',
+  'response_keys_filter_path',
+]);
+
 const KNOWN = new Set([
   'comment',
   'policy',
@@ -39,11 +51,6 @@ const KNOWN = new Set([
   'required_parameters',
   'min_wrapping_ttl',
   'max_wrapping_ttl',
-  'mfa_methods',
-  'control_group',
-  'pagination_limit',
-  'list_scan_response_keys_filter_path',
-  'response_keys_filter_path',
   'expiration',
   'subscribe_event_types',
 ]);
@@ -90,6 +97,8 @@ function ruleOf(written: string, body: HclObject): PathRule {
     throw new ConfigError('policy', body.at, `path "${written}": unbalanced templating characters`);
   const values = new Map<string, HclValue>();
   for (const item of body.items) {
+    if (NOT_ENFORCED.has(item.key))
+      throw new ConfigError('policy', item.at, `path "${written}": "${item.key}" is not enforced here: leave it out`);
     if (!KNOWN.has(item.key)) throw new ConfigError('policy', item.at, `path "${written}": invalid key "${item.key}"`);
     values.set(item.key, item.value);
   }
