@@ -6,6 +6,7 @@ export * from './method-rewriter.ts';
 export * from './open-connections.ts';
 export * from './request-handler.ts';
 export * from './request-path.ts';
+export * from './response-headers.ts';
 export * from './forward-codec.ts';
 export * from './proxy-front.ts';
 export * from './proxy-header.ts';

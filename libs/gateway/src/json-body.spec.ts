@@ -19,6 +19,17 @@ describe('a body in JSON', () => {
     },
   );
 
+  it('holds no halves of surrogate pairs: two names could become one where they are stored', () => {
+    const text = String.raw`{"\ud800":"a\udfffb","c":["\uDBFF",{"x\udc00":1e3}],"d":"\ud83d\ude00","e":"\\ud800"}`;
+    expect(JSON.stringify(parse(text))).toBe(
+      String.raw`{"\ufffd":"a\ufffdb","c":["\ufffd",{"x\ufffd":1e3}],"d":"\ud83d\ude00","e":"\\ud800"}`.replaceAll(
+        /(?<!\\)((?:\\u[0-9a-f]{4})+)/g,
+        (escapes) => JSON.parse(`"${escapes}"`) as string,
+      ),
+    );
+    expect(Object.keys(parse(String.raw`{"__proto__":"\ud800"}`))).toEqual(['__proto__']);
+  });
+
   it('takes the last of double keys', () => {
     expect(parse('{"a":1,"a":2}')).toMatchObject({ a: 2 });
   });

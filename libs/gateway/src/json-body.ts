@@ -1,4 +1,5 @@
 import { RequestError, badRequest } from '@coffer/sdk';
+import { mayHoldHalves, wellFormed } from './well-formed.ts';
 
 /** Bounds on JSON, checked on the bytes before anything is parsed (CVE-2025-6203, CVE-2025-12044). */
 export interface JsonLimits {
@@ -81,6 +82,7 @@ export function parseJsonBody(body: Uint8Array, limits: JsonLimits = DEFAULT_JSO
   let value: unknown;
   try {
     value = delicateNumbers ? parseExactly(text) : JSON.parse(text);
+    if (mayHoldHalves(text)) value = wellFormed(value);
   } catch {
     // The parser's own message quotes the body (CVE-2025-4166): it goes nowhere.
     throw badRequest('failed to decode JSON input: invalid JSON');

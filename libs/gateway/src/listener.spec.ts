@@ -7,7 +7,9 @@ import { connect as connectTls } from 'node:tls';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Listener } from './listener.ts';
 import type { ListenerOptions } from './listener.ts';
+import type { Serve } from './open-connections.ts';
 import type { RequestHandler } from './request-handler.ts';
+import { ResponseHeaders } from './response-headers.ts';
 
 const BASE = { host: '127.0.0.1', port: 0, headerTimeoutMs: 10_000, writeTimeoutMs: 0, idleTimeoutMs: 10_000 };
 const GET = 'GET /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
@@ -29,8 +31,12 @@ const tell = (message: IncomingMessage, response: ServerResponse): void => {
   );
 };
 
-async function open(options: Partial<ListenerOptions> = {}, handle = tell): Promise<number> {
-  const listener = new Listener({ handle } as unknown as RequestHandler, (_, response) => response.end('fallback'), {
+async function open(
+  options: Partial<ListenerOptions> = {},
+  handle = tell,
+  fallback: Serve = (_, response) => response.end('fallback'),
+): Promise<number> {
+  const listener = new Listener({ handle } as unknown as RequestHandler, fallback, {
     ...BASE,
     ...options,
   });
@@ -57,6 +63,26 @@ function talk(port: number, pieces: readonly (string | Buffer)[]): Promise<strin
 }
 
 describe('a listener', () => {
+  it('adds its headers to what others answer, by the status, in place of theirs', async () => {
+    const responseHeaders = new ResponseHeaders({ default: { 'x-a': 'all', etag: 'own' }, '404': { 'x-a': 'one' } });
+    const answers: Record<string, Serve> = {
+      '/plain': (_, response) => void response.setHeader('etag', 'theirs').setHeader('x-a', 'theirs').end(),
+      '/table': (_, response) => void response.writeHead(404, { 'X-A': 'theirs', 'x-b': 'b' }).end(),
+      '/list': (_, response) => void response.writeHead(404, 'Nope', ['X-A', 'theirs', 'x-b', 'b']).end(),
+    };
+    const port = await open({ responseHeaders }, tell, (message, response) =>
+      answers[message.url ?? '']?.(message, response),
+    );
+    const told = async (path: string): Promise<readonly string[]> =>
+      (await talk(port, [`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`]))
+        .split('\r\n')
+        .filter((line) => /^(HTTP|x-|etag)/i.test(line))
+        .sort();
+    expect(await told('/plain')).toEqual(['HTTP/1.1 200 OK', 'etag: own', 'x-a: all']);
+    expect(await told('/table')).toEqual(['HTTP/1.1 404 Not Found', 'etag: own', 'x-a: one', 'x-b: b']);
+    expect(await told('/list')).toEqual(['HTTP/1.1 404 Nope', 'etag: own', 'x-a: one', 'x-b: b']);
+  });
+
   it('serves LIST and SCAN, several on one connection, and keeps what looks like them in bodies', async () => {
     const port = await open({}, (message, response) => {
       let body = '';

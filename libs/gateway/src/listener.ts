@@ -9,6 +9,7 @@ import type { Serve } from './open-connections.ts';
 import { ProxyFront } from './proxy-front.ts';
 import type { ProxyProtocolRules } from './proxy-front.ts';
 import type { RequestHandler } from './request-handler.ts';
+import type { ResponseHeaders } from './response-headers.ts';
 
 /** Where and how a listener listens. */
 export interface ListenerOptions {
@@ -24,6 +25,8 @@ export interface ListenerOptions {
   readonly writeTimeoutMs: number;
   /** Milliseconds that a connection may rest between two requests. */
   readonly idleTimeoutMs: number;
+  /** Added to what the fallback answers; the handler adds its own. */
+  readonly responseHeaders?: ResponseHeaders;
   /** Undefined: connections are taken as they come. */
   readonly proxyProtocol?: ProxyProtocolRules;
 }
@@ -46,7 +49,10 @@ export class Listener {
     const serve = this.#connections.inOrder((message, response) => {
       if (options.writeTimeoutMs > 0) endAfter(response, options.writeTimeoutMs);
       if (message.url?.startsWith('/v1/')) handler.handle(message, response);
-      else fallback(message, response);
+      else {
+        options.responseHeaders?.addTo(response);
+        fallback(message, response);
+      }
     });
     const limits = {
       headersTimeout: options.headerTimeoutMs,

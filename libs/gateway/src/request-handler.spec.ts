@@ -12,6 +12,7 @@ import { BodyBudget } from './body-budget.ts';
 import type { CorsRules } from './cors.ts';
 import { RequestHandler } from './request-handler.ts';
 import type { HandlerOptions } from './request-handler.ts';
+import { ResponseHeaders } from './response-headers.ts';
 
 const namespaces = {
   byPath: () => undefined,
@@ -294,9 +295,32 @@ describe('a request over HTTP', () => {
   });
 
   it('is answered with the headers of the listener', async () => {
-    const served = await serve({ responseHeaders: { 'Strict-Transport-Security': 'max-age=1' } });
-    for (const path of ['/v1/a', '/v1/a/..'])
-      expect((await ask(served, 'GET', path)).headers['strict-transport-security']).toBe('max-age=1');
+    const responseHeaders = new ResponseHeaders({
+      default: { 'strict-transport-security': 'max-age=1', 'x-a': 'all', 'cache-control': 'private' },
+      '4xx': { 'x-a': 'class' },
+      '404': { 'x-a': 'one' },
+    });
+    const served = await serve({ responseHeaders });
+    const told = async (path: string): Promise<unknown> => {
+      const { status, headers } = await ask(served, 'GET', path);
+      expect(headers['strict-transport-security']).toBe('max-age=1');
+      // Once: what the listener says stands in the place of what the answer says.
+      expect(headers['cache-control']).toBe('private');
+      return [status, headers['x-a']];
+    };
+    expect(await told('/v1/a')).toEqual([200, 'all']);
+    expect(await told('/v1/a/..')).toEqual([400, 'class']);
+    expect(await told('/v1//a')).toEqual([307, 'all']);
+  });
+
+  it('is answered with 500 where the answer has headers that no protocol can carry', async () => {
+    const served = await serve({}, undefined, {
+      status: 200,
+      headers: { 'x-odd': 'a\r\nb: c' },
+      body: 'secret',
+    });
+    expect(await ask(served, 'GET', '/v1/a')).toMatchObject({ status: 500, body: '' });
+    expect((await ask(served, 'GET', '/v1/a/..')).status).toBe(400);
   });
 
   it('is refused where the proxies say nothing', async () => {

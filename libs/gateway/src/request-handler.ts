@@ -11,6 +11,7 @@ import { BodyBudget } from './body-budget.ts';
 import { clientAddress } from './client-address.ts';
 import type { ForwardedForRules } from './client-address.ts';
 import { corsAnswer } from './cors.ts';
+import { formFields, queryFields } from './form-fields.ts';
 import type { CorsRules } from './cors.ts';
 import { DEFAULT_JSON_LIMITS, parseJsonBody } from './json-body.ts';
 import type { JsonLimits } from './json-body.ts';
@@ -18,6 +19,7 @@ import { STAND_INS } from './method-rewriter.ts';
 import { IncomingBody, drain } from './incoming-body.ts';
 import { readBody } from './read-body.ts';
 import { parseTarget } from './request-path.ts';
+import type { ResponseHeaders } from './response-headers.ts';
 import { dropStream, sendStream } from './send-stream.ts';
 import type { ParsedTarget } from './request-path.ts';
 
@@ -30,8 +32,8 @@ export interface HandlerOptions {
   /** Milliseconds until a request is given up. */
   readonly requestDurationMsMax: number;
   readonly forwardedFor?: ForwardedForRules;
-  /** Sent with every answer. */
-  readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** Sent with the answers. */
+  readonly responseHeaders?: ResponseHeaders;
   /** Endpoints without a token that this listener opens. */
   readonly opens?: NonNullable<Connection['opens']>;
 }
@@ -189,14 +191,14 @@ export class RequestHandler {
   }
 
   #dataOf(message: IncomingMessage, target: ParsedTarget, body: Uint8Array | undefined): Record<string, unknown> {
-    if (body === undefined) return target.query ? queryData(target.query) : EMPTY;
+    if (body === undefined) return target.query ? queryFields(target.query) : EMPTY;
     if (body.length === 0) return EMPTY;
     const type = message.headers['content-type'];
     if (message.method === 'PATCH' && !type?.startsWith('application/merge-patch+json')) {
       throw new RequestError('unsupported-media-type', 'PATCH requires the content type application/merge-patch+json');
     }
     if (type !== undefined && type.startsWith('application/x-www-form-urlencoded') && !looksLikeJson(body)) {
-      return queryData(new URLSearchParams(Buffer.from(body).toString('utf8')));
+      return formFields(body);
     }
     return parseJsonBody(body, this.#options.jsonLimits ?? DEFAULT_JSON_LIMITS);
   }
@@ -228,15 +230,25 @@ export class RequestHandler {
     const length =
       body === undefined || isStreamed(body) ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const headers: string[] = [];
-    for (const name in rendered.headers) headers.push(name, rendered.headers[name] as string);
-    for (const name in this.#options.responseHeaders) headers.push(name, this.#options.responseHeaders[name] as string);
+    const own = this.#options.responseHeaders?.of(status);
+    for (const name in rendered.headers)
+      if (!own?.has(name.toLowerCase())) headers.push(name, rendered.headers[name] as string);
+    if (own) for (const [name, value] of own) headers.push(name, value);
     if (status !== 204 && !stream) headers.push('content-length', String(length));
     // What is left of a body that nobody read would be taken for the next request, or never come.
     if (!message.complete && announcesBody(message)) {
       if (this.#streaming.has(message)) response.once('finish', () => drain(message, this.#deps.clock));
       else headers.push('connection', 'close');
     }
-    response.writeHead(status, headers);
+    try {
+      response.writeHead(status, headers);
+    } catch (cause) {
+      // Thrown on, it would end the process.
+      this.#deps.log.error('an answer has headers that cannot be sent', { cause });
+      if (stream) dropStream(stream, this.#deps.log);
+      response.writeHead(500, { connection: 'close', 'content-length': '0' }).end();
+      return;
+    }
     if (stream) sendStream(response, stream, this.#deps.log);
     else if (body === undefined || message.method === 'HEAD') response.end();
     else response.end(body as string | Uint8Array);
@@ -347,17 +359,6 @@ const INCONSISTENT: ReadonlyMap<string, Request['whenBehind']> = new Map([
   ['fail', 'fail'],
   ['allow-stale', undefined],
 ]);
-
-/** Fields of a query: a name once is a text, several times a list. */
-function queryData(query: URLSearchParams): Record<string, unknown> {
-  const data = Object.create(null) as Record<string, unknown>;
-  for (const name of new Set(query.keys())) {
-    if (name === 'list' || name === 'scan' || name === 'help') continue;
-    const values = query.getAll(name);
-    data[name] = values.length === 1 ? values[0] : values;
-  }
-  return data;
-}
 
 function looksLikeJson(body: Uint8Array): boolean {
   return body[0] === 0x7b || body[0] === 0x5b || body[0] === 0x20 || body[0] === 0x0a;

@@ -4,6 +4,7 @@ import { ConfigError, loadServerConfig } from '@coffer/config';
 import type { ListenerConfig, ListenerTls, RetryJoinConfig, ServerConfig } from '@coffer/config';
 import { JoinError, parseDiscovery } from '@coffer/cluster';
 import type { JoinSource, JoinTarget } from '@coffer/cluster';
+import { ResponseHeaders } from '@coffer/gateway';
 import type { ListenerOptions } from '@coffer/gateway';
 import { LOG_LEVELS } from '@coffer/kernel';
 import type { LogLevel } from '@coffer/kernel';
@@ -191,6 +192,7 @@ export function tlsOptionsOf(tls: ListenerTls): NonNullable<ListenerOptions['tls
 function listenerOf(listener: ListenerConfig, config: ServerConfig): ListenerSettings {
   const { host, port } = splitAddress(listener.address);
   const { tls } = listener;
+  const responseHeaders = listener.responseHeaders && new ResponseHeaders(listener.responseHeaders);
   const bytesMax = listener.requestBytesMax ?? BODY_BYTES_MAX;
   const durationSeconds = listener.requestDurationSecondsMax ?? config.maxRequestDurationSeconds;
   return {
@@ -202,6 +204,7 @@ function listenerOf(listener: ListenerConfig, config: ServerConfig): ListenerSet
       idleTimeoutMs: (listener.idleTimeoutSeconds ?? 300) * 1000,
       ...(tls ? { tls: tlsOptionsOf(tls), reloadTls: () => tlsOptionsOf(tls) } : {}),
       ...(listener.proxyProtocol ? { proxyProtocol: listener.proxyProtocol } : {}),
+      ...(responseHeaders ? { responseHeaders } : {}),
     },
     handler: {
       bodyBytesMax: bytesMax <= 0 ? Number.POSITIVE_INFINITY : bytesMax,
@@ -209,7 +212,7 @@ function listenerOf(listener: ListenerConfig, config: ServerConfig): ListenerSet
       requestDurationMsMax: durationSeconds ? durationSeconds * 1000 : REQUEST_DURATION_MS,
       ...(listener.forwardedFor ? { forwardedFor: listener.forwardedFor } : {}),
       ...(listener.opens ? { opens: listener.opens } : {}),
-      ...(listener.responseHeaders ? { responseHeaders: listener.responseHeaders } : {}),
+      ...(responseHeaders ? { responseHeaders } : {}),
       ...(listener.jsonDepthMax === undefined
         ? {}
         : { jsonLimits: { depthMax: listener.jsonDepthMax, membersMax: 250_000 } }),

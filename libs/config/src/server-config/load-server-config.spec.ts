@@ -323,16 +323,30 @@ describe('listener "tcp"', () => {
     'custom_response_headers { default { "X-A" = ["1", "2, 3"]\nX-B = ["c"] } }',
     'custom_response_headers = [{ default = [{ "X-A" = ["1", "2, 3"]\nX-B = ["c"] }] }]',
   ])('reads headers for all answers from %s', (text) => {
-    expect(listener(text).responseHeaders).toEqual({ 'x-a': '1; 2, 3', 'x-b': 'c' });
+    expect(listener(text).responseHeaders).toEqual({ default: { 'x-a': '1; 2, 3', 'x-b': 'c' } });
   });
 
-  it('notes headers for one status, and refuses names and values that cannot be sent', () => {
-    const config = parse(
-      `listener "tcp" { tls_disable = 1\ncustom_response_headers { "404" = { a = ["b"] } } }\n${STORAGE}`,
-    );
-    expect(notes(config)).toEqual(['2:27 not-in-effect 404']);
+  it('reads headers for some answers, also in JSON', () => {
+    const wanted = { default: { a: '1' }, '4xx': { a: '2', b: '3' }, '404': { a: '4' } };
+    const text =
+      'custom_response_headers { default = { A = ["1"] } "4xx" = { A = ["2"] B = ["3"] } "404" { a = ["4"] } }';
+    const config = parse(`listener "tcp" { tls_disable = 1\n${text} }\n${STORAGE}`);
+    expect(config.listeners[0]?.responseHeaders).toEqual(wanted);
+    expect(notes(config)).toEqual([]);
+    const json = { A: ['2'], B: ['3'] };
+    const headers = { default: { A: ['1'] }, '4xx': json, '404': { a: ['4'] } };
+    const listeners = { tcp: { tls_disable: true, custom_response_headers: headers } };
+    expect(
+      parse(JSON.stringify({ listener: listeners, storage: { inmem: {} } })).listeners[0]?.responseHeaders,
+    ).toEqual(wanted);
+  });
+
+  it('refuses headers for what is no status, and names and values that cannot be sent', () => {
     const refused = (text: string): string => complaint(() => listener(`custom_response_headers { ${text} }`));
-    expect(refused('nope {}')).toContain('expected "default", or a status');
+    for (const wrong of ['nope', '"600"', '"2XX"', '"20"', '"4xxx"', '"099"'])
+      expect(refused(`${wrong} {}`)).toContain('expected "default", or a status');
+    for (const framing of ['Content-Length', 'transfer-encoding', 'Connection', 'Upgrade'])
+      expect(refused(`"404" { ${framing} = ["a"] }`)).toContain('is reserved');
     expect(refused('default { X-Vault-Token = ["a"] }')).toContain('is reserved');
     expect(refused('default { "a b" = ["a"] }')).toContain('expected the name of a header');
     expect(refused(String.raw`default { a = ["b\r\nc: d"] }`)).toContain('characters that may stand in a header');

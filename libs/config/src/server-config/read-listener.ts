@@ -25,7 +25,6 @@ export function readListener(
   const clusterAddress = readAddress(reader, 'cluster_address');
   const disabled = reader.bool('tls_disable') ?? false;
   const tls = disabled ? undefined : readTls(reader);
-  const headers = readHeaders(reader, file);
   const listener: ListenerConfig = {
     address,
     ...optional('clusterAddress', clusterAddress),
@@ -35,7 +34,7 @@ export function readListener(
     ...optional('jsonDepthMax', reader.int('max_request_json_depth', ANY) ?? reader.int('max_json_depth', ANY)),
     ...optional('forwardedFor', readForwardedFor(reader)),
     ...optional('proxyProtocol', readProxyProtocol(reader)),
-    ...optional('responseHeaders', headers.all),
+    ...optional('responseHeaders', readHeaders(reader, file)),
     ...optional('readHeaderTimeoutSeconds', reader.duration('http_read_header_timeout')),
     ...optional('readTimeoutSeconds', reader.duration('http_read_timeout')),
     ...optional('writeTimeoutSeconds', reader.duration('http_write_timeout')),
@@ -43,7 +42,7 @@ export function readListener(
     ...optional('opens', readOpens(reader)),
   };
   if (disabled) for (const name of TLS_NAMES) reader.has(name);
-  return { listener, notes: [...reader.notInEffect(LISTENER_NOT_IN_EFFECT), ...headers.notes, ...reader.rest()] };
+  return { listener, notes: [...reader.notInEffect(LISTENER_NOT_IN_EFFECT), ...reader.rest()] };
 }
 
 /** `host:port`, `[::]:port` or `:port`. */
@@ -155,33 +154,35 @@ function readProxyProtocol(reader: BlockReader): ListenerConfig['proxyProtocol']
   return { behavior, authorizedAddrs };
 }
 
-/** `custom_response_headers { "default" = { "Name" = ["value"] } }`: those for all statuses. */
-function readHeaders(
-  reader: BlockReader,
-  file: string,
-): { readonly all: Readonly<Record<string, string>> | undefined; readonly notes: readonly ConfigNote[] } {
-  const headers: [string, string][] = [];
-  const notes: ConfigNote[] = [];
+/** `custom_response_headers { "default" = { "Name" = ["value"] } "4xx" = { … } "404" = { … } }`. */
+function readHeaders(reader: BlockReader, file: string): ListenerConfig['responseHeaders'] {
+  const table = new Map<string, [string, string][]>();
   for (const { body } of reader.blocks('custom_response_headers')) {
     const inner = new BlockReader(file, body);
-    for (const { body: defaults } of inner.blocks('default')) {
-      for (const item of defaults.items) headers.push(readHeader(reader, item));
-    }
-    const ofStatus = body.items.filter((item) => item.key !== 'default');
-    for (const item of ofStatus) {
-      if (!/^[1-5](xx|\d\d)$/.test(item.key))
-        throw reader.error(item.at, 'custom_response_headers: expected "default", or a status such as "404" or "4xx"');
-      notes.push({ key: item.key, file, position: item.at, kind: 'not-in-effect' });
+    for (const status of new Set(body.items.map(({ key }) => key))) {
+      if (status !== 'default' && !/^[1-5](xx|\d\d)$/.test(status))
+        throw reader.error(
+          inner.position(status),
+          'custom_response_headers: expected "default", or a status such as "404" or "4xx"',
+        );
+      const headers = inner
+        .blocks(status)
+        .flatMap(({ body: { items } }) => items.map((item) => readHeader(reader, item)));
+      table.set(status, [...(table.get(status) ?? []), ...headers]);
     }
   }
-  return { all: headers.length > 0 ? Object.fromEntries(headers) : undefined, notes };
+  if (table.size === 0) return undefined;
+  return Object.fromEntries([...table].map(([status, headers]) => [status, Object.fromEntries(headers)]));
 }
+
+/** What frames a message: another value would break it, or smuggle one. */
+const FRAMING = /^(connection|content-length|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
 
 /** Several values are joined by `; `, as Vault does. */
 function readHeader(reader: BlockReader, { key, value, at }: HclItem): [string, string] {
   const name = `custom_response_headers: "${key}"`;
   if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(key)) throw reader.error(at, `${name}: expected the name of a header`);
-  if (/^x-vault-/i.test(key)) throw reader.error(at, `${name} is reserved`);
+  if (/^x-vault-/i.test(key) || FRAMING.test(key)) throw reader.error(at, `${name} is reserved`);
   const text = (entry: HclValue): string => {
     if (entry.kind !== 'string') throw reader.error(entry.at, `${name}: expected a list of strings`);
     // What Node would refuse in the middle of an answer.

@@ -33,7 +33,8 @@ export interface ListenerConfig {
     readonly behavior: 'use_always' | 'allow_authorized' | 'deny_unauthorized';
     readonly authorizedAddrs: readonly string[];
   };
-  readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** `custom_response_headers`: by `default`, `2xx` or `404`, headers by their lower-case names. */
+  readonly responseHeaders?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly readHeaderTimeoutSeconds?: number;
   readonly readTimeoutSeconds?: number;
   readonly writeTimeoutSeconds?: number;
