@@ -106,6 +106,9 @@ describe('a request over HTTP', () => {
     ['POST', '/v1/a', 'update', 'a'],
     ['PUT', '/v1/a', 'update', 'a'],
     ['HEAD', '/v1/sys/health', 'read', 'sys/health'],
+    ['HEAD', '/v1/secret/a', 'head', 'secret/a'],
+    ['POST', '/v1/a?help=1', 'help', 'a'],
+    ['GET', '/v1/a?help=', 'read', 'a'],
   ])('%s %s is a %s of %s', async (method, target, operation, path) => {
     const served = await serve();
     expect(await ask(served, method, target)).toMatchObject({ status: 200 });
@@ -113,10 +116,11 @@ describe('a request over HTTP', () => {
   });
 
   it.each([
-    ['HEAD', '/v1/secret/a', 405],
     ['LOCK', '/v1/a', 405],
     ['OPTIONS', '/v1/a', 400],
     ['GET', '/v1/a?list=maybe', 400],
+    ['GET', '/v1/a?list=true&scan=true', 400],
+    ['PATCH', '/v1/a', 400],
     ['GET', '/v1/a/%2e%2e/b', 400],
     ['GET', '/v1/a//b', 307],
   ])('%s %s goes no further', async (method, target, status) => {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { AssertionFailure, Secret, isPromise, parseDurationSeconds } from '@coffer/kernel';
+import { AssertionFailure, Secret, isPromise } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import { NEVER_ABORTED, RequestError, badRequest, isStreamed } from '@coffer/sdk';
-import type { Connection, Headers, Operation, Request } from '@coffer/sdk';
+import type { Connection, Operation, Request } from '@coffer/sdk';
 import type { Namespaces } from '@coffer/core-api';
 import { render } from '@coffer/core-pipeline';
 import type { Pipeline, Rendered } from '@coffer/core-pipeline';
@@ -18,6 +18,7 @@ import type { JsonLimits } from './json-body.ts';
 import { STAND_INS } from './method-rewriter.ts';
 import { IncomingBody, drain } from './incoming-body.ts';
 import { readBody } from './read-body.ts';
+import { headerText, saysWhere, tokenOf, whereOf, withoutToken, wrapTtlOf } from './request-headers.ts';
 import { parseTarget } from './request-path.ts';
 import type { ResponseHeaders } from './response-headers.ts';
 import { dropStream, sendStream } from './send-stream.ts';
@@ -50,8 +51,12 @@ export interface HandlerDeps {
   readonly cors?: CorsRules;
 }
 
+/** Operations that have a body. */
+const WRITES: ReadonlySet<Operation> = new Set<Operation>(['create', 'update', 'patch']);
+/** Sent with every answer, as Vault does; browsers heed it over TLS only. */
+const STRICT_TRANSPORT = { name: 'strict-transport-security', value: 'max-age=31536000; includeSubDomains' };
+
 const EMPTY = Object.freeze(Object.create(null) as Record<string, unknown>);
-const TOKEN_HEADER = 'x-vault-token';
 
 /** Answers `/v1/…`: HTTP to Request, Rendered to HTTP. */
 export class RequestHandler {
@@ -121,13 +126,7 @@ export class RequestHandler {
     const target = parseTarget(message.url ?? '');
     if (target.redirect !== undefined) return { status: 307, headers: { location: target.redirect }, body: undefined };
     const operation = operationOf(message.method ?? '', target);
-    if (
-      operation === 'read' ||
-      operation === 'list' ||
-      operation === 'scan' ||
-      operation === 'help' ||
-      operation === 'delete'
-    ) {
+    if (!WRITES.has(operation)) {
       return this.#run(message, response, target, operation, undefined);
     }
     const streamed = this.#takesStream(message, target);
@@ -192,11 +191,15 @@ export class RequestHandler {
 
   #dataOf(message: IncomingMessage, target: ParsedTarget, body: Uint8Array | undefined): Record<string, unknown> {
     if (body === undefined) return target.query ? queryFields(target.query) : EMPTY;
-    if (body.length === 0) return EMPTY;
     const type = message.headers['content-type'];
     if (message.method === 'PATCH' && !type?.startsWith('application/merge-patch+json')) {
-      throw new RequestError('unsupported-media-type', 'PATCH requires the content type application/merge-patch+json');
+      if (type === undefined || type === '') throw badRequest('PATCH requires a content type');
+      throw new RequestError(
+        'unsupported-media-type',
+        `PATCH requires Content-Type of application/merge-patch+json, provided ${type}`,
+      );
     }
+    if (body.length === 0) return EMPTY;
     if (type !== undefined && type.startsWith('application/x-www-form-urlencoded') && !looksLikeJson(body)) {
       return formFields(body);
     }
@@ -231,6 +234,9 @@ export class RequestHandler {
       body === undefined || isStreamed(body) ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const headers: string[] = [];
     const own = this.#options.responseHeaders?.of(status);
+    if (!own?.has(STRICT_TRANSPORT.name)) headers.push(STRICT_TRANSPORT.name, STRICT_TRANSPORT.value);
+    const namespace = message.headers['x-vault-namespace'];
+    if (typeof namespace === 'string' && namespace !== '') headers.push('x-vault-namespace', namespace);
     for (const name in rendered.headers)
       if (!own?.has(name.toLowerCase())) headers.push(name, rendered.headers[name] as string);
     if (own) for (const [name, value] of own) headers.push(name, value);
@@ -263,14 +269,12 @@ function renderFailure(error: RequestError): Rendered {
 }
 
 function operationOf(method: string, target: ParsedTarget): Operation {
+  if (target.query?.get('help')) return 'help';
   switch (STAND_INS.get(method) ?? method) {
     case 'GET':
-      if (target.query?.has('help')) return 'help';
-      if (isTrue(target.query?.get('list'), 'list')) return 'list';
-      return isTrue(target.query?.get('scan'), 'scan') ? 'scan' : 'read';
+      return readOf(target.query);
     case 'HEAD':
-      if (!/^sys\/health$/.test(target.path)) throw new RequestError('unsupported-operation');
-      return 'read';
+      return target.path === 'sys/health' ? 'read' : 'head';
     case 'POST':
     case 'PUT':
       return 'update';
@@ -289,6 +293,15 @@ function operationOf(method: string, target: ParsedTarget): Operation {
   }
 }
 
+function readOf(query: URLSearchParams | undefined): Operation {
+  if (query === undefined) return 'read';
+  const list = isTrue(query.get('list'), 'list');
+  const scan = isTrue(query.get('scan'), 'scan');
+  if (list && scan) throw badRequest('a request cannot both list and scan');
+  if (list) return 'list';
+  return scan ? 'scan' : 'read';
+}
+
 /** Spellings that Vault, written in Go, takes; Python's clients send `True`. */
 const TRUE = new Set(['true', 'True', 'TRUE', 't', 'T', '1']);
 const FALSE = new Set(['false', 'False', 'FALSE', 'f', 'F', '0', '']);
@@ -303,62 +316,6 @@ function isTrue(text: string | null | undefined, name: string): boolean {
 function announcesBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
-
-function headerText(value: string | readonly string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : value?.[0];
-}
-
-function tokenOf(headers: IncomingMessage['headers']): string | undefined {
-  const own = headerText(headers[TOKEN_HEADER]);
-  if (own !== undefined) return own === '' ? undefined : own;
-  const { authorization } = headers;
-  return authorization?.startsWith('Bearer ') ? authorization.slice(7).trim() || undefined : undefined;
-}
-
-function withoutToken(headers: IncomingMessage['headers']): Headers {
-  const { [TOKEN_HEADER]: _, ...rest } = headers;
-  void _;
-  if (rest.authorization?.startsWith('Bearer ')) delete rest.authorization;
-  return rest;
-}
-
-function wrapTtlOf(text: string): { readonly wrapTtlSeconds?: number } {
-  const seconds = parseDurationSeconds(text);
-  if (seconds === undefined) throw badRequest(`error parsing X-Vault-Wrap-TTL header: invalid duration "${text}"`);
-  if (seconds < 0) throw badRequest('requested wrap ttl cannot be negative');
-  return seconds === 0 ? {} : { wrapTtlSeconds: seconds };
-}
-
-function saysWhere(headers: IncomingMessage['headers']): boolean {
-  return (
-    headers['x-vault-index'] !== undefined ||
-    headers['x-vault-inconsistent'] !== undefined ||
-    headers['x-vault-forward'] !== undefined
-  );
-}
-
-/** Which node may answer, and from which state. @throws RequestError `bad-request` for values that mean nothing */
-function whereOf(headers: IncomingMessage['headers']): Pick<Request, 'requiredState' | 'whenBehind' | 'toActive'> {
-  const index = headerText(headers['x-vault-index']);
-  const inconsistent = headerText(headers['x-vault-inconsistent']);
-  const forward = headerText(headers['x-vault-forward']);
-  if (forward !== undefined && forward !== '' && forward !== 'active-node')
-    throw badRequest('X-Vault-Forward: expected active-node');
-  if (inconsistent && !INCONSISTENT.has(inconsistent))
-    throw badRequest('X-Vault-Inconsistent: expected forward-active-node, fail or allow-stale');
-  const whenBehind = inconsistent ? INCONSISTENT.get(inconsistent) : undefined;
-  return {
-    ...(index ? { requiredState: index } : {}),
-    ...(whenBehind ? { whenBehind } : {}),
-    ...(forward ? { toActive: true } : {}),
-  };
-}
-
-const INCONSISTENT: ReadonlyMap<string, Request['whenBehind']> = new Map([
-  ['forward-active-node', 'forward'],
-  ['fail', 'fail'],
-  ['allow-stale', undefined],
-]);
 
 function looksLikeJson(body: Uint8Array): boolean {
   return body[0] === 0x7b || body[0] === 0x5b || body[0] === 0x20 || body[0] === 0x0a;

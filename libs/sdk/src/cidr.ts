@@ -17,6 +17,13 @@ export function parseCidr(text: string): Cidr | undefined {
   return prefixLength <= longest ? { address, prefixLength, family: version === 4 ? 'ipv4' : 'ipv6' } : undefined;
 }
 
+/** As it is shown: a block of one address is the address, letters of IPv6 are small. What is neither stays as it is. */
+export function shortCidr(text: string): string {
+  const cidr = parseCidr(text);
+  if (!cidr) return text;
+  return cidr.prefixLength === (cidr.family === 'ipv4' ? 32 : 128) ? cidr.address.toLowerCase() : text.toLowerCase();
+}
+
 /**
  * Whether an address lies in one of the blocks. IPv4 addresses mapped into IPv6 (`::ffff:10.0.0.1`) count as IPv4. A
  * block that cannot be read holds nothing.

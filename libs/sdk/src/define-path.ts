@@ -3,7 +3,7 @@ import type { Fields } from './field.ts';
 import type { OperationDeclaration, PathDeclaration, PathSpec, PathTraits } from './path.ts';
 import type { Operation } from './request.ts';
 
-const DECLARED: readonly Exclude<Operation, 'help' | 'create'>[] = [
+const DECLARED: readonly Exclude<Operation, 'help' | 'head' | 'create'>[] = [
   'read',
   'update',
   'patch',

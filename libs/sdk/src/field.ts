@@ -36,6 +36,11 @@ export interface FieldOptions<D> {
   readonly allowedValues?: readonly unknown[];
   /** Other names under which clients send it. */
   readonly aliases?: readonly string[];
+  /**
+   * A part of the path that is a word: letters, digits, `_`, `-` and `.`, beginning and ending with none of the latter two. A
+   * request with another text there is of no path.
+   */
+  readonly word?: boolean;
   /** A form's label, group and hint for the UI. */
   readonly display?: {
     readonly name?: string;

@@ -74,4 +74,27 @@ describe('PathTable', () => {
     for (const pattern of ['a//b', 'a/:B', 'a/:b?/c', 'a/:b*/:c', 'a b'])
       expect(() => new PathTable([path(pattern)])).toThrow();
   });
+
+  it('takes words only where a part has to be one', () => {
+    const word = { fields: { name: field.string('A word.', { word: true }) }, help: { synopsis: 'word' } };
+    const read = { summary: 'reads', handler: () => undefined };
+    const words = new PathTable([
+      definePath('roles/:name', { ...word, read }),
+      definePath('roles/:name/id', { ...word, read }),
+    ]);
+    for (const good of ['a', 'A-b.c_d', '_', '0', 'a--b', 'x.y']) {
+      expect(words.match(`roles/${good}`)?.captures).toMatchObject({ name: good });
+      expect(words.match(`roles/${good}/id`)).toBeDefined();
+    }
+    for (const bad of ['a b', '-a', 'a-', '.a', 'a.', 'a@b', 'ä', '', ' ']) {
+      expect([bad, words.match(`roles/${bad}`)]).toEqual([bad, undefined]);
+      expect([bad, words.match(`roles/${bad}/id`)]).toEqual([bad, undefined]);
+    }
+    const other = definePath('roles/:other/key', {
+      fields: { other: field.name('Anything.') },
+      help: { synopsis: 'x' },
+      read,
+    });
+    expect(() => new PathTable([definePath('roles/:name', { ...word, read }), other])).toThrow('agree');
+  });
 });

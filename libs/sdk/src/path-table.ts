@@ -25,7 +25,7 @@ interface Rest<E> {
 
 interface Node<E> {
   readonly literals: Map<string, Node<E>>;
-  one?: { readonly node: Node<E> };
+  one?: { readonly node: Node<E>; readonly word: boolean };
   /** Longest suffix first. */
   readonly rests: Rest<E>[];
   end?: { readonly path: PathDeclaration<E>; readonly names: readonly string[] };
@@ -88,7 +88,9 @@ export class PathTable<E> {
         return;
       }
       if (segment.optional) this.#end(node, path, names);
-      node.one ??= { node: emptyNode() };
+      const word = path.fields[segment.name]?.word === true;
+      node.one ??= { node: emptyNode(), word };
+      assert(node.one.word === word, `paths like ${path.pattern} agree about the form of ${segment.name}`);
       names.push(segment.name);
       node = node.one.node;
     }
@@ -129,7 +131,7 @@ export class PathTable<E> {
       const literal = node.literals.get(part);
       const byLiteral = literal && this.#find(literal, parts, at + 1, values, trailingSlash);
       if (byLiteral) return byLiteral;
-      if (node.one && part !== '') {
+      if (node.one && part !== '' && (!node.one.word || isWord(part))) {
         values.push(part);
         const byOne = this.#find(node.one.node, parts, at + 1, values, trailingSlash);
         if (byOne) return byOne;
@@ -142,6 +144,11 @@ export class PathTable<E> {
     }
     return undefined;
   }
+}
+
+/** See `FieldOptions.word`. */
+function isWord(text: string): boolean {
+  return !/[^\w.-]/.test(text) && /^\w/.test(text) && /\w$/.test(text);
 }
 
 /** Only what can be listed may be asked for with a trailing slash. */

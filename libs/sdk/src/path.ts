@@ -59,7 +59,7 @@ export interface PathTraits {
 }
 
 export type OperationTable<E, F extends Fields> = {
-  readonly [O in Exclude<Operation, 'help' | 'create'>]?: OperationDeclaration<E, F>;
+  readonly [O in Exclude<Operation, 'help' | 'head' | 'create'>]?: OperationDeclaration<E, F>;
 };
 
 export interface PathSpec<E, F extends Fields> extends OperationTable<E, F>, PathTraits {

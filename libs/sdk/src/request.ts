@@ -2,9 +2,9 @@ import type { Secret } from '@coffer/kernel';
 
 /**
  * What is asked for. `create` is an `update` of something that does not exist, told apart by the path's `exists`.
- * `scan` is a recursive `list`.
+ * `scan` is a recursive `list`. `head` asks whether a read would go well; no path declares it.
  */
-export const OPERATIONS = ['read', 'create', 'update', 'patch', 'delete', 'list', 'scan', 'help'] as const;
+export const OPERATIONS = ['read', 'create', 'update', 'patch', 'delete', 'list', 'scan', 'help', 'head'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 /** A namespace. `path` is '' for the root, otherwise ends with `/`. */

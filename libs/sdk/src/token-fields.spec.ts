@@ -1,6 +1,6 @@
 import { coerceFields } from './coerce.ts';
 import type { FieldValues } from './field.ts';
-import { applyTokenFields, describeTokenParameters, policyNames, tokenFields } from './token-fields.ts';
+import { applyTokenFields, describeTokenParameters, olderNames, policyNames, tokenFields } from './token-fields.ts';
 
 const sent = (data: Record<string, unknown>): FieldValues<typeof tokenFields> =>
   coerceFields(tokenFields, {}, data, false).values as FieldValues<typeof tokenFields>;
@@ -8,14 +8,18 @@ const sent = (data: Record<string, unknown>): FieldValues<typeof tokenFields> =>
 describe('applyTokenFields', () => {
   it('keeps what was not sent, and shows all as they are read', () => {
     const before = applyTokenFields(
-      sent({ token_policies: 'B, a,', token_ttl: '1h', token_bound_cidrs: ['10.0.0.0/8'] }),
+      sent({
+        token_policies: 'B, a,',
+        token_ttl: '1h',
+        token_bound_cidrs: ['10.0.0.0/8', '10.0.0.1/32', 'FD00::1/128'],
+      }),
     );
     const after = applyTokenFields(sent({ token_max_ttl: '2h' }), before);
     expect(describeTokenParameters(after)).toMatchObject({
-      token_policies: ['a', 'b'],
+      token_policies: ['B', 'a'],
       token_ttl: 3600,
       token_max_ttl: 7200,
-      token_bound_cidrs: ['10.0.0.0/8'],
+      token_bound_cidrs: ['10.0.0.0/8', '10.0.0.1', 'fd00::1'],
       token_type: 'default',
     });
     expect(applyTokenFields(sent({ token_policies: '' }), after).policies).toEqual([]);
@@ -27,15 +31,36 @@ describe('applyTokenFields', () => {
     [{ token_ttl: '2h', token_max_ttl: '1h' }, 'cannot be greater'],
     [{ token_bound_cidrs: 'nonsense' }, 'token_bound_cidrs'],
     [{ token_type: 'batch', token_period: '1h' }, 'periodic'],
-    [{ token_type: 'default-batch', token_num_uses: 1 }, 'limited use count'],
+    [{ token_type: 'batch', token_num_uses: 1 }, 'limited use count'],
+    [{ token_type: 'default-batch' }, 'invalid \'token_type\' value "default-batch"'],
     [{ token_strictly_bind_ip: true, token_bound_cidrs: '10.0.0.0/8' }, 'set only one'],
   ])('refuses %j', (data, text) => {
     expect(() => applyTokenFields(sent(data))).toThrow(text);
   });
 
+  it('takes further types where a role has them, and leaves the choice to the mount again', () => {
+    const batch = applyTokenFields(sent({ token_type: 'default-batch' }), undefined, ['default-batch']);
+    expect(batch.type).toBe('default-batch');
+    expect(applyTokenFields(sent({}), batch).type).toBe('default-batch');
+    expect(applyTokenFields(sent({ token_type: '' }), batch).type).toBe('default');
+  });
+
   it('judges what was stored before and what is sent together', () => {
     const periodic = applyTokenFields(sent({ token_period: '1h' }));
     expect(() => applyTokenFields(sent({ token_type: 'batch' }), periodic)).toThrow('periodic');
+  });
+});
+
+describe('olderNames', () => {
+  const names = { policies: 'token_policies', ttl: 'token_ttl' };
+
+  it('are those that were written last, until the newer name is written', () => {
+    const first = olderNames({ policies: ['a'], ttl: 1 }, names);
+    expect(first).toEqual(['policies', 'ttl']);
+    expect(olderNames({}, names, first)).toEqual(first);
+    expect(olderNames({ token_ttl: 2 }, names, first)).toEqual(['policies']);
+    // Both at once: the newer one's value is shown under both.
+    expect(olderNames({ policies: ['a'], token_policies: ['b'] }, names, ['ttl'])).toEqual(['policies', 'ttl']);
   });
 });
 

@@ -3,7 +3,7 @@ import type { FieldValues } from './field.ts';
 import { badRequest } from './errors.ts';
 import type { RequestedTokenType, TokenParameters } from './token-parameters.ts';
 import { NO_TOKEN_PARAMETERS } from './token-parameters.ts';
-import { parseCidr } from './cidr.ts';
+import { parseCidr, shortCidr } from './cidr.ts';
 
 /** The `token_*` fields of every login role; spread them into a path's `fields`. */
 export const tokenFields = {
@@ -39,23 +39,19 @@ export const tokenFields = {
   }),
 } as const;
 
-const TOKEN_TYPES: ReadonlySet<string> = new Set([
-  '',
-  'default',
-  'service',
-  'batch',
-  'default-service',
-  'default-batch',
-]);
+const TOKEN_TYPES: ReadonlySet<string> = new Set(['', 'default', 'service', 'batch']);
 
 /**
- * What was sent, over what a role had.
+ * What was sent, over what a role had. Names of policies stay as they were sent, and are shown so: `policyNames` is for whoever
+ * judges by them or makes a token.
  *
+ * @param furtherTypes types of tokens beyond those that all login roles have
  * @throws RequestError `bad-request` for a type, number or CIDR block that does not fit
  */
 export function applyTokenFields(
   sent: FieldValues<typeof tokenFields>,
   before: TokenParameters = NO_TOKEN_PARAMETERS,
+  furtherTypes: readonly string[] = [],
 ): TokenParameters {
   for (const cidr of sent.token_bound_cidrs ?? []) {
     // As Vault reads it, a text with a slash that is no block is the path of a UNIX socket: no address lies in it, so
@@ -63,19 +59,20 @@ export function applyTokenFields(
     if (!parseCidr(cidr) && !cidr.includes('/'))
       throw badRequest(`token_bound_cidrs: "${cidr}" is not an IP address or CIDR block`);
   }
-  if (sent.token_type !== undefined && !TOKEN_TYPES.has(sent.token_type))
-    throw badRequest(`invalid 'token_type' value: ${sent.token_type}`);
+  const { token_type: type } = sent;
+  if (type !== undefined && !TOKEN_TYPES.has(type) && !furtherTypes.includes(type))
+    throw badRequest(`invalid 'token_type' value "${type}"`);
   const after: TokenParameters = {
-    boundCidrs: sent.token_bound_cidrs ?? before.boundCidrs,
+    boundCidrs: sent.token_bound_cidrs?.map(shortCidr) ?? before.boundCidrs,
     explicitMaxTtlSeconds: sent.token_explicit_max_ttl ?? before.explicitMaxTtlSeconds,
     maxTtlSeconds: sent.token_max_ttl ?? before.maxTtlSeconds,
     noDefaultPolicy: sent.token_no_default_policy ?? before.noDefaultPolicy,
     numUses: sent.token_num_uses ?? before.numUses,
     periodSeconds: sent.token_period ?? before.periodSeconds,
-    policies: sent.token_policies === undefined ? before.policies : policyNames(sent.token_policies),
+    policies: sent.token_policies?.filter((name) => name !== '') ?? before.policies,
     strictlyBindIp: sent.token_strictly_bind_ip ?? before.strictlyBindIp,
     ttlSeconds: sent.token_ttl ?? before.ttlSeconds,
-    type: ((sent.token_type || undefined) as RequestedTokenType | undefined) ?? before.type,
+    type: type === undefined ? before.type : type === '' ? 'default' : (type as RequestedTokenType),
   };
   if (after.numUses < 0) throw badRequest("'token_num_uses' cannot be negative");
   if (after.strictlyBindIp && after.boundCidrs.length > 0)
@@ -110,7 +107,24 @@ export function describeTokenParameters(parameters: TokenParameters): Record<str
 }
 
 /**
- * Policy names as they are stored: trimmed, lower-cased, without empty and double ones, sorted. All fields that take
+ * Which fields of a role were last written under an older name (`policies` for `token_policies`): reading shows these under
+ * both, as the value of either.
+ *
+ * @param names the newer name of each older one
+ * @param before what this returned when the role was written before
+ */
+export function olderNames(
+  sent: Readonly<Record<string, unknown>>,
+  names: Readonly<Record<string, string>>,
+  before: readonly string[] = [],
+): readonly string[] {
+  return Object.entries(names)
+    .filter(([older, newer]) => sent[older] !== undefined || (sent[newer] === undefined && before.includes(older)))
+    .map(([older]) => older);
+}
+
+/**
+ * Policy names as they are given to tokens: trimmed, lower-cased, without empty and double ones, sorted. All fields that take
  * names of policies go through here, so that no spelling of `root` slips by a check (CVE-2024-9180, CVE-2025-5999).
  */
 export function policyNames(names: readonly string[]): readonly string[] {

@@ -125,7 +125,14 @@ function builtInMounts(deps: ServiceDeps, tokens: EngineType, identity: EngineTy
       description: 'per-token private secret storage',
       engine: cubbyhole,
     },
-    { table: 'secret', path: 'identity/', type: 'identity', description: 'identity store', engine: identity },
+    {
+      table: 'secret',
+      path: 'identity/',
+      type: 'identity',
+      description: 'identity store',
+      engine: identity,
+      tuning: { passthroughRequestHeaders: ['Authorization'] },
+    },
     {
       table: 'secret',
       path: 'sys/',
@@ -133,6 +140,7 @@ function builtInMounts(deps: ServiceDeps, tokens: EngineType, identity: EngineTy
       description: 'system endpoints used for control, policy and debugging',
       engine: deps.systemEngine,
       sealWrap: true,
+      tuning: { passthroughRequestHeaders: ['Accept'] },
     },
     { table: 'auth', path: 'token/', type: 'token', description: 'token based credentials', engine: tokens },
   ];

@@ -33,15 +33,9 @@ export class AppRoleMethod implements EngineType<AppRole> {
     return { parameters: role.parameters };
   }
 
-  /** Only role ids that exist: unknown ones must not fill the counters. */
-  async loginAlias(
-    engine: AppRole,
-    data: Readonly<Record<string, unknown>>,
-    _path: string,
-    view: ReadableView,
-  ): Promise<string | undefined> {
-    if (typeof data.role_id !== 'string') return undefined;
-    return (await engine.roleById(view, data.role_id.trim()))?.roleId;
+  /** Whether there is such a role or not: who tries ids is locked out alike. */
+  loginAlias(_: AppRole, data: Readonly<Record<string, unknown>>): string | undefined {
+    return typeof data.role_id === 'string' ? data.role_id.trim() || undefined : undefined;
   }
 
   /** @returns the role of an id; undefined for ids of none */

@@ -36,7 +36,8 @@ describe('approle', () => {
         await type.loginRole?.(own, { role_id: roleId }, 'login', view),
       ]);
     expect(await told(' role-app ')).toEqual(['role-app', 'app']);
-    for (const unknown of ['role-none', '', undefined, 7]) expect(await told(unknown)).toEqual([undefined, undefined]);
+    expect(await told('role-none')).toEqual(['role-none', undefined]);
+    for (const unknown of ['', undefined, 7]) expect(await told(unknown)).toEqual([undefined, undefined]);
   });
 
   it('refuses an unknown role id, a wrong secret id, and one of another role, alike', async () => {
@@ -100,5 +101,38 @@ describe('approle', () => {
     await engine.delete('role/app');
     await engine.update('role/app', { role_id: 'role-app' });
     await expect(login(engine, id)).rejects.toMatchObject({ code: 'invalid-credentials' });
+  });
+
+  it('shows what was written under an older name under both, until it is written under the newer one', async () => {
+    const engine = await withRole();
+    const read = async (path = 'role/app') => (await engine.read(path))?.data;
+    await engine.update('role/app/policies', { policies: 'Z,b' });
+    await engine.update('role/app', { period: '1h' });
+    expect(await read()).toMatchObject({ token_policies: ['b', 'z'], policies: ['b', 'z'], period: 3600 });
+    expect(await read('role/app/policies')).toEqual({ token_policies: ['b', 'z'], policies: ['b', 'z'] });
+    await engine.update('role/app/policies', { token_policies: 'Z,b' });
+    expect(await read('role/app/policies')).toEqual({ token_policies: ['b', 'z'] });
+    await engine.update('role/app', { token_policies: 'Z,b' });
+    expect(await read('role/app/policies')).toEqual({ token_policies: ['Z', 'b'] });
+    await engine.delete('role/app/period');
+    expect(await read()).toMatchObject({ token_period: 0 });
+    expect(await read()).not.toHaveProperty('period');
+  });
+
+  it('changes address blocks only where some are sent, and bounds those of secret ids by those of the role', async () => {
+    const engine = await withRole({ token_bound_cidrs: '127.0.0.0/8' });
+    await engine.update('role/app/token-bound-cidrs', {});
+    expect((await engine.read('role/app/token-bound-cidrs'))?.data).toEqual({ token_bound_cidrs: ['127.0.0.0/8'] });
+    await expect(issue(engine, 'app', { token_bound_cidrs: '10.0.0.0/8' })).rejects.toThrow('is not within');
+    expect((await issue(engine, 'app', { token_bound_cidrs: '127.1.0.0/16' })).id).not.toBe('');
+    await engine.update('role/app', { secret_id_bound_cidrs: [] });
+    expect((await engine.read('role/app'))?.data).toMatchObject({ secret_id_bound_cidrs: [] });
+  });
+
+  it('resets fields of a role that is gone without a word, and lists nothing of it', async () => {
+    const engine = await withRole();
+    expect(await engine.delete('role/none/policies')).toBeUndefined();
+    await expect(engine.list('role/none/secret-id')).rejects.toMatchObject({ status: 400 });
+    await expect(engine.update('role/app/local-secret-ids', {})).rejects.toMatchObject({ status: 405 });
   });
 });

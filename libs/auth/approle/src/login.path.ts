@@ -23,7 +23,7 @@ export const loginPath = definePath('login', {
       if (!role) throw refusal();
       const secretId = role.bindSecretId ? await useSecretId(engine, role, fields.secret_id, context) : undefined;
       const address = context.request.connection.remoteAddress;
-      if (role.secretIdBoundCidrs && !inCidrs(address, role.secretIdBoundCidrs))
+      if (role.secretIdBoundCidrs?.length && !inCidrs(address, role.secretIdBoundCidrs))
         throw badRequest('source address is not authorized by the CIDR restrictions on the role');
       if (role.parameters.boundCidrs.length > 0 && !inCidrs(address, role.parameters.boundCidrs))
         throw new RequestError('permission-denied');

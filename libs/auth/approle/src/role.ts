@@ -13,6 +13,8 @@ export interface Role {
   readonly secretIdNumUses: number;
   readonly secretIdTtlSeconds: number;
   readonly parameters: TokenParameters;
+  /** See `olderNames`. */
+  readonly older?: readonly string[];
   /** Names the secret ids of this role; a role made anew under the same name has another. */
   readonly secretIdSalt: string;
 }

@@ -5,18 +5,20 @@ import {
   describeTokenParameters,
   field,
   listResponse,
+  olderNames,
   pageFields,
   pageOf,
   parseCidr,
+  policyNames,
   tokenFields,
 } from '@coffer/sdk';
-import type { FieldValues, PathDeclaration, Response, StorageView, TokenParameters } from '@coffer/sdk';
+import type { FieldValues, PathDeclaration, RequestContext, Response, TokenParameters } from '@coffer/sdk';
 import type { AppRole } from './approle.ts';
 import { roleKey, roles } from './role.ts';
 import type { Role } from './role.ts';
 
 const roleFields = {
-  role_name: field.lowerCaseString('Name of the role.', { default: '' }),
+  role_name: field.lowerCaseString('Name of the role.', { default: '', word: true }),
   role_id: field.string('Identifier of the role; made by the server if left out.'),
   bind_secret_id: field.bool('Whether logins need a secret id.'),
   local_secret_ids: field.bool('Whether secret ids stay in this cluster; cannot be changed later.'),
@@ -28,6 +30,9 @@ const roleFields = {
   bound_cidr_list: field.commaStrings('CIDR blocks of secret ids, under an older name.', { deprecated: true }),
   ...tokenFields,
 };
+
+/** The newer name of each older one. */
+const NEWER = { policies: 'token_policies', period: 'token_period' } as const;
 
 /** @throws RequestError */
 export function checkCidrs(cidrs: readonly string[]): readonly string[] {
@@ -51,6 +56,17 @@ function newRole(engine: AppRole, name: string): Omit<Role, 'parameters'> {
   };
 }
 
+/** Roles have no use for the defaults of mounts; earlier versions took them. */
+function withPlainType(
+  fields: FieldValues<typeof roleFields>,
+  warn: (text: string) => void,
+): FieldValues<typeof roleFields> {
+  const type = /^default-(service|batch)$/.exec(fields.token_type ?? '')?.[1];
+  if (type === undefined) return fields;
+  warn(`default-${type} has no useful meaning; adjusting to ${type}`);
+  return { ...fields, token_type: type };
+}
+
 function applyFields(engine: AppRole, fields: FieldValues<typeof roleFields>, before: Role | undefined): Role {
   const name = roleKey(fields.role_name);
   const base = before ?? newRole(engine, name);
@@ -60,25 +76,33 @@ function applyFields(engine: AppRole, fields: FieldValues<typeof roleFields>, be
     roleId: fields.role_id || base.roleId,
     bindSecretId: fields.bind_secret_id ?? base.bindSecretId,
     localSecretIds: fields.local_secret_ids ?? base.localSecretIds,
-    secretIdBoundCidrs: cidrs === undefined ? base.secretIdBoundCidrs : cidrs.length > 0 ? checkCidrs(cidrs) : null,
+    secretIdBoundCidrs: cidrs === undefined ? base.secretIdBoundCidrs : checkCidrs(cidrs),
     secretIdNumUses: fields.secret_id_num_uses ?? base.secretIdNumUses,
     secretIdTtlSeconds: fields.secret_id_ttl ?? base.secretIdTtlSeconds,
     parameters: applyTokenFields(
       {
         ...fields,
-        token_policies: fields.token_policies ?? fields.policies,
+        token_policies: fields.token_policies ?? (fields.policies && policyNames(fields.policies)),
         token_period: fields.token_period ?? fields.period,
       },
       before?.parameters,
     ),
+    older: olderNames(fields, NEWER, before?.older),
   };
   if (before && before.localSecretIds !== role.localSecretIds)
     throw badRequest('local_secret_ids can only be modified during role creation');
   if (role.secretIdNumUses < 0) throw badRequest('secret_id_num_uses cannot be negative');
-  if (!role.bindSecretId && !role.secretIdBoundCidrs && role.parameters.boundCidrs.length === 0) {
+  if (!role.bindSecretId && !role.secretIdBoundCidrs?.length && role.parameters.boundCidrs.length === 0) {
     throw badRequest('at least one constraint should be enabled on the role');
   }
   return role;
+}
+
+/** What was last written under its older name, shown under that, too. */
+function describeOlder({ parameters, older = [] }: Role): Record<string, unknown> {
+  const shown = describeTokenParameters(parameters);
+  const again = Object.entries(NEWER).filter(([name]) => older.includes(name));
+  return Object.fromEntries(again.map(([name, newer]) => [name, shown[newer]]));
 }
 
 const describe = (role: Role): Record<string, unknown> => ({
@@ -88,6 +112,7 @@ const describe = (role: Role): Record<string, unknown> => ({
   secret_id_num_uses: role.secretIdNumUses,
   secret_id_ttl: role.secretIdTtlSeconds,
   ...describeTokenParameters(role.parameters),
+  ...describeOlder(role),
 });
 
 export const rolesPath = definePath('role', {
@@ -114,7 +139,7 @@ export const rolePath = definePath('role/:role_name', {
     summary: 'Make or change a role',
     handler: async (engine: AppRole, fields, { view, warn }): Promise<undefined> => {
       const before = await roles.get(view, roleKey(fields.role_name));
-      const role = applyFields(engine, fields, before);
+      const role = applyFields(engine, withPlainType(fields, warn), before);
       const { maxSeconds } = { maxSeconds: engine.mount.system.maxLeaseTtlSeconds() };
       if (role.parameters.maxTtlSeconds > maxSeconds)
         warn(
@@ -159,8 +184,14 @@ interface OwnField {
   /** Its older name, sent in its place. */
   readonly older?: keyof typeof roleFields;
   readonly read: (role: Role) => unknown;
-  /** What it is after `DELETE`. */
+  /** What it is after `DELETE`; left out for what cannot be changed. */
   readonly cleared?: (role: Role) => Role;
+  /** What becomes of it when it is written here. */
+  readonly settled?: (role: Role) => Role;
+  /** A write without it changes nothing. */
+  readonly optional?: true;
+  /** Told to who reads it. */
+  readonly warning?: string;
 }
 
 const withParameters = (role: Role, change: Partial<TokenParameters>): Role => ({
@@ -174,6 +205,7 @@ const OWN_FIELDS: readonly OwnField[] = [
     field: 'token_policies',
     older: 'policies',
     read: (role) => role.parameters.policies,
+    settled: (role) => withParameters(role, { policies: policyNames(role.parameters.policies) }),
     cleared: (role) => withParameters(role, { policies: [] }),
   },
   { path: 'local-secret-ids', field: 'local_secret_ids', read: (role) => role.localSecretIds },
@@ -197,20 +229,25 @@ const OWN_FIELDS: readonly OwnField[] = [
   },
   {
     path: 'secret-id-bound-cidrs',
+    optional: true,
     field: 'secret_id_bound_cidrs',
     read: (role) => role.secretIdBoundCidrs,
     cleared: (role) => ({ ...role, secretIdBoundCidrs: null }),
   },
   {
     path: 'bound-cidr-list',
+    optional: true,
+    warning:
+      'The "bound_cidr_list" field is deprecated and will be removed. Please use "secret_id_bound_cidrs" instead.',
     field: 'bound_cidr_list',
-    read: (role) => role.secretIdBoundCidrs,
+    read: (role) => (role.secretIdBoundCidrs?.length ? role.secretIdBoundCidrs : null),
     cleared: (role) => ({ ...role, secretIdBoundCidrs: null }),
   },
   {
     path: 'token-bound-cidrs',
+    optional: true,
     field: 'token_bound_cidrs',
-    read: (role) => role.parameters.boundCidrs,
+    read: (role) => (role.parameters.boundCidrs.length > 0 ? role.parameters.boundCidrs : null),
     cleared: (role) => withParameters(role, { boundCidrs: [] }),
   },
   {
@@ -240,47 +277,65 @@ const OWN_FIELDS: readonly OwnField[] = [
   },
 ];
 
+/** One field of a role, read with its older name where it was written so. */
+function describeOwn(own: OwnField, role: Role): Record<string, unknown> {
+  const older = own.older && role.older?.includes(own.older) ? { [own.older]: own.read(role) } : {};
+  return { [own.field]: own.read(role), ...older };
+}
+
+/** With this field as it was sent; what else was sent is not meant for here. */
+function withOwn(engine: AppRole, own: OwnField, sent: FieldValues<typeof roleFields>, role: Role): Role {
+  const name = sent[own.field] === undefined ? own.older : own.field;
+  if (name === undefined || sent[name] === undefined) {
+    if (own.optional) return role;
+    throw badRequest(`missing ${own.older ?? own.field}`);
+  }
+  const none = Object.fromEntries(Object.keys(roleFields).map((key) => [key, undefined])) as unknown as FieldValues<
+    typeof roleFields
+  >;
+  const next = applyFields(engine, { ...none, role_name: sent.role_name, [name]: sent[name] }, role);
+  return own.settled ? own.settled(next) : next;
+}
+
 function ownFieldPath(own: OwnField): PathDeclaration<AppRole> {
-  const fields = { ...roleFields };
+  const { cleared } = own;
+  const change = {
+    update: {
+      summary: `Set ${own.field}`,
+      handler: async (
+        engine: AppRole,
+        sent: FieldValues<typeof roleFields>,
+        { view }: RequestContext,
+      ): Promise<undefined> => {
+        const role = await engine.knownRole(view, sent.role_name);
+        await engine.putRole(view, withOwn(engine, own, sent, role), role);
+      },
+    },
+    delete: {
+      summary: `Reset ${own.field}`,
+      handler: async (
+        engine: AppRole,
+        sent: FieldValues<typeof roleFields>,
+        { view }: RequestContext,
+      ): Promise<undefined> => {
+        const role = await roles.get(view, roleKey(sent.role_name));
+        if (!role || !cleared) return;
+        const older = role.older?.filter((name) => name !== own.older) ?? [];
+        await engine.putRole(view, { ...cleared(role), older }, role);
+      },
+    },
+  };
   return definePath(`role/:role_name/${own.path}`, {
-    fields,
+    fields: { ...roleFields },
     help: { synopsis: `Shows, sets and resets ${own.field} of a role.` },
     read: {
       summary: `Read ${own.field}`,
       handler: async (_: AppRole, sent, { view }): Promise<Response | undefined> => {
         const role = await roles.get(view, roleKey(sent.role_name));
-        return role && { data: { [own.field]: own.read(role) } };
+        return role && { data: describeOwn(own, role), ...(own.warning ? { warnings: [own.warning] } : {}) };
       },
     },
-    update: {
-      summary: `Set ${own.field}`,
-      handler: async (engine: AppRole, sent, { view }): Promise<undefined> => {
-        const role = await engine.knownRole(view, sent.role_name);
-        const value = sent[own.field] ?? (own.older && sent[own.older]);
-        if (value === undefined) throw badRequest(`missing ${own.field}`);
-        // Only this field: what else was sent is not meant for here.
-        const only = Object.fromEntries(
-          Object.keys(roleFields).map((name) => [name, undefined]),
-        ) as unknown as FieldValues<typeof roleFields>;
-        const next = applyFields(engine, { ...only, role_name: sent.role_name, [own.field]: value }, role);
-        await engine.putRole(view, next, role);
-      },
-    },
-    ...(own.cleared
-      ? {
-          delete: {
-            summary: `Reset ${own.field}`,
-            handler: async (
-              engine: AppRole,
-              sent: FieldValues<typeof fields>,
-              { view }: { readonly view: StorageView },
-            ): Promise<undefined> => {
-              const role = await engine.knownRole(view, sent.role_name);
-              if (own.cleared) await engine.putRole(view, own.cleared(role), role);
-            },
-          },
-        }
-      : {}),
+    ...(cleared ? change : {}),
   });
 }
 

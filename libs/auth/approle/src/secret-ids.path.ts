@@ -2,11 +2,11 @@ import { badRequest, definePath, field, inCidrs, listResponse, parseCidr } from 
 import type { FieldValues, PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { AppRole } from './approle.ts';
 import { checkCidrs } from './roles.path.ts';
-import { secretIdAccessors } from './role.ts';
-import type { Role, SecretId } from './role.ts';
+import { roleKey, roles, secretIdAccessors } from './role.ts';
+import type { SecretId } from './role.ts';
 
 const secretIdFields = {
-  role_name: field.lowerCaseString('Name of the role.', { default: '' }),
+  role_name: field.lowerCaseString('Name of the role.', { default: '', word: true }),
   secret_id: field.string('The secret id.', { secret: true }),
   metadata: field.string('JSON of a map of texts that go to the tokens.'),
   cidr_list: field.commaStrings('CIDR blocks from which the secret id may be used.'),
@@ -56,10 +56,9 @@ function fromPairs(text: string): Record<string, string> | undefined {
     : undefined;
 }
 
-/** A block that the role's own blocks must hold. */
-function refuseWider(blocks: readonly string[], role: Role): void {
-  const bounds = role.secretIdBoundCidrs;
-  if (!bounds) return;
+/** Blocks that the role's own blocks, if there are any, must hold. @throws RequestError */
+function refuseWider(blocks: readonly string[], bounds: readonly string[], field: string): void {
+  if (bounds.length === 0) return;
   for (const block of blocks) {
     const own = parseCidr(block);
     const within = bounds.some((bound) => {
@@ -72,7 +71,7 @@ function refuseWider(blocks: readonly string[], role: Role): void {
         inCidrs(own.address, [bound])
       );
     });
-    if (!within) throw badRequest(`CIDR block "${block}" is not within the role's secret_id_bound_cidrs`);
+    if (!within) throw badRequest(`CIDR block "${block}" is not within the role's ${field}`);
   }
 }
 
@@ -87,7 +86,8 @@ async function issue(
   if (!role.bindSecretId) throw badRequest('bind_secret_id is not set on the role');
   const cidrList = checkCidrs(fields.cidr_list ?? []);
   const tokenBoundCidrs = checkCidrs(fields.token_bound_cidrs ?? []);
-  refuseWider(cidrList, role);
+  refuseWider(cidrList, role.secretIdBoundCidrs ?? [], 'secret_id_bound_cidrs');
+  refuseWider(tokenBoundCidrs, role.parameters.boundCidrs, 'token_bound_cidrs');
   const numUses = fields.num_uses ?? role.secretIdNumUses;
   if (numUses < 0) throw badRequest('num_uses cannot be negative');
   if (role.secretIdNumUses > 0 && (numUses === 0 || numUses > role.secretIdNumUses))
@@ -122,8 +122,9 @@ const secretIdPath = definePath('role/:role_name/secret-id', {
   },
   list: {
     summary: 'Accessors of the secret ids',
-    handler: async (engine: AppRole, fields, { view }) => {
-      const role = await engine.knownRole(view, fields.role_name);
+    handler: async (_: AppRole, fields, { view }) => {
+      const role = await roles.get(view, roleKey(fields.role_name));
+      if (!role) throw badRequest(`role "${fields.role_name}" does not exist`);
       return listResponse(await secretIdAccessors.list(view, `${role.secretIdSalt}/`));
     },
   },

@@ -5,7 +5,7 @@ import { userKey, users } from './user.ts';
 
 export const loginPath = definePath('login/:username', {
   fields: {
-    username: field.lowerCaseString('Name of the user.', { default: '' }),
+    username: field.lowerCaseString('Name of the user.', { default: '', word: true }),
     password: field.string('Password of the user.', { secret: true }),
   },
   help: { synopsis: 'Logs in with a user name and a password.' },

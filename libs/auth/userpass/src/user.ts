@@ -6,6 +6,8 @@ export interface User {
   /** bcrypt. */
   readonly passwordHash: string;
   readonly parameters: TokenParameters;
+  /** See `olderNames`. */
+  readonly older?: readonly string[];
 }
 
 export const users = collection<User>('user/');

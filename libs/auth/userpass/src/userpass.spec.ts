@@ -52,4 +52,25 @@ describe('userpass', () => {
     await expect(engine.update('users/bob', { password: 'x'.repeat(73) })).rejects.toThrow('longer than 72 bytes');
     expect(await engine.list('users')).toEqual(['ann']);
   });
+
+  it('shows what was written under an older name under both, until it is written under the newer one', async () => {
+    const engine = await withAnn({ policies: 'Z,b', ttl: '1m' });
+    const read = async () => (await engine.read('users/ann'))?.data;
+    expect(await read()).toMatchObject({ token_policies: ['app'], policies: ['app'], ttl: 60, token_ttl: 60 });
+    await engine.update('users/ann/policies', { policies: 'Z,b' });
+    expect(await read()).toMatchObject({ token_policies: ['b', 'z'], policies: ['b', 'z'] });
+    await engine.update('users/ann/policies', {});
+    await engine.update('users/ann', { token_ttl: '2m' });
+    expect(await read()).toMatchObject({ policies: ['b', 'z'], token_ttl: 120 });
+    expect(await read()).not.toHaveProperty('ttl');
+    await engine.update('users/ann/policies', { token_policies: 'Z,b' });
+    expect(await read()).toMatchObject({ token_policies: ['b', 'z'] });
+    expect(await read()).not.toHaveProperty('policies');
+  });
+
+  it('knows no names but words', async () => {
+    const engine = await withAnn();
+    await expect(engine.update('users/a b', { password: 'right' })).rejects.toMatchObject({ status: 404 });
+    await expect(engine.update('login/ann@x', { password: 'right' })).rejects.toMatchObject({ status: 404 });
+  });
 });

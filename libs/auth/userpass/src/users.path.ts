@@ -6,6 +6,7 @@ import {
   describeTokenParameters,
   field,
   listResponse,
+  olderNames,
   pageFields,
   pageOf,
   policyNames,
@@ -24,7 +25,7 @@ const olderFields = {
 };
 
 const userFields = {
-  username: field.lowerCaseString('Name of the user.', { default: '' }),
+  username: field.lowerCaseString('Name of the user.', { default: '', word: true }),
   password: field.string('Password of the user.', { secret: true }),
   password_hash: field.string('Hash of the password by bcrypt, in place of the password.', { secret: true }),
   ...olderFields,
@@ -36,7 +37,7 @@ function parametersOf(fields: FieldValues<typeof userFields>, before: TokenParam
   return applyTokenFields(
     {
       ...fields,
-      token_policies: fields.token_policies ?? fields.policies,
+      token_policies: fields.token_policies ?? (fields.policies && policyNames(fields.policies)),
       token_ttl: fields.token_ttl ?? fields.ttl,
       token_max_ttl: fields.token_max_ttl ?? fields.max_ttl,
       token_bound_cidrs: fields.token_bound_cidrs ?? fields.bound_cidrs,
@@ -45,25 +46,18 @@ function parametersOf(fields: FieldValues<typeof userFields>, before: TokenParam
   );
 }
 
-/** Which older names the user was written with, as reading shows them. */
-interface OlderNames {
-  readonly policies: boolean;
-  readonly ttl: boolean;
-  readonly maxTtl: boolean;
-  readonly boundCidrs: boolean;
-}
+/** The newer name of each older one. */
+const NEWER = {
+  policies: 'token_policies',
+  ttl: 'token_ttl',
+  max_ttl: 'token_max_ttl',
+  bound_cidrs: 'token_bound_cidrs',
+} as const;
 
-export type StoredUser = User & { readonly olderNames?: OlderNames };
-
-function describe(user: StoredUser): Record<string, unknown> {
-  const { parameters, olderNames } = user;
-  return {
-    ...describeTokenParameters(parameters),
-    ...(olderNames?.policies ? { policies: parameters.policies } : {}),
-    ...(olderNames?.ttl ? { ttl: parameters.ttlSeconds } : {}),
-    ...(olderNames?.maxTtl ? { max_ttl: parameters.maxTtlSeconds } : {}),
-    ...(olderNames?.boundCidrs ? { bound_cidrs: parameters.boundCidrs } : {}),
-  };
+function describe({ parameters, older = [] }: User): Record<string, unknown> {
+  const shown = describeTokenParameters(parameters);
+  const again = Object.entries(NEWER).filter(([name]) => older.includes(name));
+  return { ...shown, ...Object.fromEntries(again.map(([name, newer]) => [name, shown[newer]])) };
 }
 
 async function newHash(password: string | undefined, hash: string | undefined): Promise<string | undefined> {
@@ -96,18 +90,12 @@ export const userPath = definePath('users/:username', {
     summary: 'Make or change a user',
     handler: async (_: null, fields, { view }): Promise<undefined> => {
       const name = userKey(fields.username);
-      const before: StoredUser | undefined = await users.get(view, name);
+      const before = await users.get(view, name);
       const hash = await newHash(fields.password, fields.password_hash);
       const passwordHash = hash ?? before?.passwordHash;
       if (passwordHash === undefined) throw badRequest('must provide either password or password_hash');
       const parameters = parametersOf(fields, before?.parameters);
-      const olderNames: OlderNames = {
-        policies: fields.policies !== undefined || (before?.olderNames?.policies ?? false),
-        ttl: fields.ttl !== undefined || (before?.olderNames?.ttl ?? false),
-        maxTtl: fields.max_ttl !== undefined || (before?.olderNames?.maxTtl ?? false),
-        boundCidrs: fields.bound_cidrs !== undefined || (before?.olderNames?.boundCidrs ?? false),
-      };
-      const after: StoredUser = { passwordHash, parameters, olderNames };
+      const after: User = { passwordHash, parameters, older: olderNames(fields, NEWER, before?.older) };
       users.put(view, name, after);
     },
   },
@@ -147,15 +135,14 @@ export const userPoliciesPath = definePath('users/:username/policies', {
     handler: async (_: null, fields, { view }): Promise<undefined> => {
       const name = userKey(fields.username);
       const user = refuseMissing(await users.get(view, name));
-      const policies = policyNames(fields.token_policies ?? fields.policies ?? []);
-      const older = (user as StoredUser).olderNames;
-      const olderNames = {
-        policies: fields.policies !== undefined || (older?.policies ?? false),
-        ttl: older?.ttl ?? false,
-        maxTtl: older?.maxTtl ?? false,
-        boundCidrs: older?.boundCidrs ?? false,
+      const wanted = fields.token_policies ?? fields.policies;
+      if (wanted === undefined) return undefined;
+      const policies = policyNames(wanted);
+      const after: User = {
+        ...user,
+        parameters: { ...user.parameters, policies },
+        older: olderNames(fields, NEWER, user.older),
       };
-      const after: StoredUser = { ...user, olderNames, parameters: { ...user.parameters, policies } };
       users.put(view, name, after);
     },
   },

@@ -15,12 +15,18 @@ export interface MountTuning {
   readonly userLockout?: UserLockoutTuning;
 }
 
+/** 0 stands for the system's. */
 export interface UserLockoutTuning {
   readonly disabled: boolean;
   readonly threshold: number;
   readonly durationSeconds: number;
   readonly counterResetSeconds: number;
 }
+
+/** What is to be changed of a mount's settings: the rest stays. */
+export type TuningChange = Partial<Omit<MountTuning, 'userLockout'>> & {
+  readonly userLockout?: Partial<UserLockoutTuning>;
+};
 
 /** A mount as stored under `core/mounts` or `core/auth`. Frozen; a change replaces it. */
 export interface MountEntry {
@@ -93,7 +99,7 @@ export interface MountRequest {
   readonly sealWrap?: boolean;
   readonly externalEntropyAccess?: boolean;
   readonly pluginVersion?: string;
-  readonly tuning?: Partial<MountTuning>;
+  readonly tuning?: TuningChange;
 }
 
 /** Changes the mount tables. All throw RequestError with Vault's texts. */
@@ -104,8 +110,12 @@ export interface Mounts {
   disable(table: 'secret' | 'auth', namespace: NamespaceRef, path: string): Promise<void>;
   tune(
     entry: MountEntry,
-    tuning: Partial<MountTuning>,
-    more: { readonly description?: string; readonly options?: Readonly<Record<string, string>> },
+    tuning: TuningChange,
+    more: {
+      readonly description?: string;
+      /** Over those that are there; an empty text takes one away. */
+      readonly options?: Readonly<Record<string, string>>;
+    },
   ): Promise<MountEntry>;
   /** Starts a move and returns its id; it goes on in the background. */
   move(from: MoveEnd, to: MoveEnd): Promise<string>;

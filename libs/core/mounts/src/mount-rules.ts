@@ -1,10 +1,10 @@
 import { withoutSlashes } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
-import type { MountEntry, MountTuning } from '@coffer/core-api';
+import type { MountEntry, MountTuning, TuningChange } from '@coffer/core-api';
 
 /** First segments of paths that belong to the core. */
 const PROTECTED: Readonly<Record<'secret' | 'auth', readonly string[]>> = {
-  secret: ['auth/', 'sys/', 'cubbyhole/', 'identity/'],
+  secret: ['audit/', 'auth/', 'sys/', 'cubbyhole/', 'identity/'],
   auth: ['token/'],
 };
 
@@ -30,7 +30,32 @@ export function refuseProtected(table: 'secret' | 'auth', path: string, verb: st
 /** @throws RequestError where a path lies within, above or at another mount */
 export function refuseOverlap(entries: readonly MountEntry[], path: string): void {
   const taken = entries.find((entry) => entry.path.startsWith(path) || path.startsWith(entry.path));
-  if (taken) throw badRequest(`path is already in use at ${taken.table === 'auth' ? 'auth/' : ''}${taken.path}`);
+  if (taken) throw badRequest(`path is already in use at ${taken.path}`);
+}
+
+/** Types of which each cluster has one, where the core put it. @throws RequestError */
+export function refuseSingleton(table: 'secret' | 'auth', type: string): never {
+  throw badRequest(
+    table === 'auth' ? `${type} credential backend cannot be instantiated` : `mount type of "${type}" is not mountable`,
+  );
+}
+
+/** Settings over those that were there. */
+export function changedTuning(before: MountTuning, change: TuningChange): MountTuning {
+  const { userLockout, ...rest } = change;
+  if (!userLockout) return { ...before, ...rest };
+  const lockout = before.userLockout ?? { disabled: false, threshold: 0, durationSeconds: 0, counterResetSeconds: 0 };
+  return { ...before, ...rest, userLockout: { ...lockout, ...userLockout } };
+}
+
+/** Options over those that were there; an empty one goes. */
+export function changedOptions(
+  before: Readonly<Record<string, string>>,
+  change: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries({ ...before, ...change }).filter(([name, value]) => value !== '' || name === 'version'),
+  );
 }
 
 /**

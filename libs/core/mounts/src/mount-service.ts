@@ -3,14 +3,22 @@ import type { MaybePromise, Startable } from '@coffer/kernel';
 import { RequestError, badRequest } from '@coffer/sdk';
 import type { NamespaceRef } from '@coffer/sdk';
 import { encodeJson, parseFrozen } from '@coffer/core-api';
-import type { LiveMount, MountEntry, MountRequest, MountTuning, Mounts, MoveEnd } from '@coffer/core-api';
+import type { LiveMount, MountEntry, MountRequest, Mounts, MoveEnd, TuningChange } from '@coffer/core-api';
 import { StorageError } from '@coffer/storage';
 import type { AppliedBatch } from '@coffer/storage';
 import { deleteBelow } from './delete-below.ts';
 import { MountMoves } from './mount-moves.ts';
 import type { MoveRecord } from './mount-moves.ts';
 import { MOUNT_RECORDS, NO_TUNING, mountRecordKey, prefixOf, storagePrefixOf } from './mount-record.ts';
-import { checkTuning, cleanMountPath, refuseOverlap, refuseProtected } from './mount-rules.ts';
+import {
+  changedOptions,
+  changedTuning,
+  checkTuning,
+  cleanMountPath,
+  refuseOverlap,
+  refuseProtected,
+  refuseSingleton,
+} from './mount-rules.ts';
 import { MountRollback } from './rollback.ts';
 import { RunningMounts } from './running-mounts.ts';
 import type { RunningMountsDeps } from './running-mounts.ts';
@@ -88,8 +96,10 @@ export class MountService implements Mounts, Startable {
     refuseProtected(table, path, 'mount');
     if (request.type === '') throw badRequest('backend type must be specified as a string');
     const plugin = this.#deps.plugins.engine(table, request.type);
-    if (!plugin || plugin.info.singleton) throw badRequest(`plugin not found in the catalog: ${request.type}`);
-    const tuning: MountTuning = { ...NO_TUNING, ...request.tuning };
+    if (plugin?.info.singleton || this.#deps.builtIn.some(({ type }) => type === request.type))
+      refuseSingleton(table, request.type);
+    if (!plugin) throw badRequest(`plugin not found in the catalog: ${request.type}`);
+    const tuning = changedTuning(NO_TUNING, request.tuning ?? {});
     checkTuning(tuning, this.#deps.systemTtl.maxSeconds, true);
     refuseOverlap(this.list(table, namespace), path);
     const implied = plugin.info.impliedOptions?.[request.type];
@@ -147,12 +157,12 @@ export class MountService implements Mounts, Startable {
 
   tune(
     entry: MountEntry,
-    tuning: Partial<MountTuning>,
+    tuning: TuningChange,
     more: { readonly description?: string; readonly options?: Readonly<Record<string, string>> },
   ): Promise<MountEntry> {
     return this.#turns.take(async () => {
       const current = this.#running.entry(entry.uuid) ?? entry;
-      const merged: MountTuning = { ...current.tuning, ...tuning };
+      const merged = changedTuning(current.tuning, tuning);
       checkTuning(merged, this.#deps.systemTtl.maxSeconds, false);
       const { optionsNull, ...kept } = current;
       const next: MountEntry = {
@@ -160,7 +170,7 @@ export class MountService implements Mounts, Startable {
         ...(optionsNull && !more.options ? { optionsNull } : {}),
         tuning: merged,
         description: more.description ?? current.description,
-        options: more.options ? { ...current.options, ...more.options } : current.options,
+        options: more.options ? changedOptions(current.options, more.options) : current.options,
       };
       const typeBefore = this.#running.get(entry.uuid)?.type;
       await this.#store(next);
@@ -273,7 +283,7 @@ export class MountService implements Mounts, Startable {
         sealWrap: builtIn.sealWrap ?? false,
         externalEntropyAccess: false,
         pluginVersion: '',
-        tuning: NO_TUNING,
+        tuning: changedTuning(NO_TUNING, builtIn.tuning ?? {}),
       });
       await this.#store(entry);
       await this.#running.bring(entry);

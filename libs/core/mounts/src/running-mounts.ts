@@ -2,7 +2,7 @@ import { RequestError } from '@coffer/sdk';
 import type { EngineType, SystemView } from '@coffer/sdk';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { Barrier } from '@coffer/barrier';
-import type { LiveMount, MountEntry, PluginSource } from '@coffer/core-api';
+import type { LiveMount, MountEntry, PluginSource, TuningChange } from '@coffer/core-api';
 import type { MountRouter } from '@coffer/core-router';
 import type { Transactor } from '@coffer/storage';
 import { mountContext } from './mount-context.ts';
@@ -18,6 +18,7 @@ export interface BuiltInMount {
   readonly engine: EngineType;
   /** Seals what it stores twice, as Vault shows it. */
   readonly sealWrap?: boolean;
+  readonly tuning?: TuningChange;
 }
 
 export interface RunningMountsDeps {

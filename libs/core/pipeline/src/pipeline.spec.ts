@@ -116,6 +116,33 @@ describe('Pipeline', () => {
       expect(text).toContain('"count');
       expect(order).not.toContain('handler');
     });
+
+    it('to tell of them whom no policy lets go there', async () => {
+      const { ask, state, events } = world();
+      state.allowed = false;
+      const { status, text } = await ask({ operation: 'update', data: { count: 'many' } });
+      expect([status, errorsOf(text)]).toEqual([403, PERMISSION_DENIED]);
+      expect(events).toMatchObject([{ type: 'request' }]);
+    });
+
+    it('to write to a folder, before it is known who asks', async () => {
+      const { pipeline, request, order } = world();
+      for (const operation of ['update', 'patch'] as const) {
+        const { status } = await pipeline.handle(withoutToken(request({ operation, path: 'kv/item/' })));
+        expect(status).toBe(400);
+      }
+      expect(order).toEqual([]);
+      expect((await pipeline.handle(request({ operation: 'delete', path: 'kv/none/' }))).status).toBe(404);
+    });
+
+    it('HEAD: only who may read learns whether the path is there', async () => {
+      const { ask, state, order } = world();
+      expect((await ask({ operation: 'head' })).status).toBe(405);
+      expect((await ask({ operation: 'head', path: 'none/x' })).status).toBe(404);
+      state.allowed = false;
+      expect((await ask({ operation: 'head' })).status).toBe(403);
+      expect(order).not.toContain('handler');
+    });
   });
 
   describe('audits', () => {
@@ -160,6 +187,22 @@ describe('Pipeline', () => {
       state.uses = 1;
       await ask();
       expect(spent).toEqual(['use', 'use', 'revoked s1']);
+    });
+
+    it('where it fails, whatever is wrong', async () => {
+      const { ask, spent, state } = world();
+      state.uses = 2;
+      state.handler = () => {
+        throw badRequest('no such thing');
+      };
+      expect((await ask()).status).toBe(400);
+      expect((await ask({ operation: 'update', data: { count: 'many' } })).status).toBe(400);
+      expect((await ask({ path: 'kv/none/a' })).status).toBe(404);
+      // The first batch, which took a use, was not written: it is taken by one of its own.
+      expect(spent).toEqual(['use', 'use', 'use', 'use']);
+      state.uses = 1;
+      await ask();
+      expect(spent.at(-1)).toBe('revoked s1');
     });
 
     it('on the active node only', async () => {

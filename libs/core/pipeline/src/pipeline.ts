@@ -3,19 +3,21 @@ import type { Clock, Log, MaybePromise } from '@coffer/kernel';
 import { BarrierError } from '@coffer/barrier';
 import { describeHelp } from '@coffer/core-system';
 import { NEVER_ABORTED, RequestError } from '@coffer/sdk';
-import type { NamespaceRef, Operation, Request } from '@coffer/sdk';
+import type { NamespaceRef, Request } from '@coffer/sdk';
 import { StorageError } from '@coffer/storage';
 import { classify } from './classify-error.ts';
 import { ForwardFailure } from './forward-failure.ts';
 import type { CoreServices, NodeStatus } from './node-status.ts';
 import type { Outcome, Rendered } from './outcome.ts';
+import { NO_VIEW } from './no-view.ts';
 import { redirectTo } from './redirect.ts';
 import { render } from './render.ts';
 import type { Run } from './run.ts';
+import { isRead, runsWhere } from './runs-where.ts';
 import { auditRequest, auditResponse } from './stages/audit.stage.ts';
 import { authorize } from './stages/authorize.stage.ts';
 import { identify } from './stages/identify.stage.ts';
-import { locate, refuseUnknown, typeFields } from './stages/locate.stage.ts';
+import { locate, refuseUnknown, refuseWriteToFolder, tryTypeFields, typeFields } from './stages/locate.stage.ts';
 import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
 import { serve, spendUseOfRefused } from './stages/serve.stage.ts';
 import { isBehind, untilReached } from './stages/state.stage.ts';
@@ -183,6 +185,7 @@ export class Pipeline {
     locate(run, this.#node);
     const { services } = run;
     if (!services || run.path?.whileSealed) return this.#serveAnyway(run);
+    refuseWriteToFolder(request);
     if (this.#mustForward(run)) throw FORWARD;
     if (run.request.requiredState !== undefined) return this.#afterState(run, services, run.request.requiredState);
     const barrier = this.#mayBeStale(run) ? undefined : services.barrier.readBarrier(heeded(request));
@@ -266,8 +269,10 @@ export class Pipeline {
       // A token that counts its uses is spent where writes are ordered.
       if (run.token && run.token.numUses > 0 && this.#node.ha().role !== 'active' && run.declared?.runs !== 'local')
         throw FORWARD;
-      if (run.path && !run.fields) typeFields(run);
-      return whenReady(this.#authorized(run, services), () => this.#serveAudited(run, services));
+      if (run.path && !run.fields) tryTypeFields(run);
+      return whenReady(this.#authorized(run, services), () =>
+        run.mistyped ? this.#refuse(run, services, run.mistyped) : this.#serveAudited(run, services),
+      );
     });
   }
 
@@ -305,8 +310,20 @@ export class Pipeline {
 
   #served(run: Run, services: CoreServices): MaybePromise<Outcome> {
     if (run.request.operation === 'help') return this.#help(run);
+    if (run.token && run.token.numUses > 0) return this.#servedForUse(run, services);
     refuseUnknown(run);
     return serve(run, services);
+  }
+
+  /** What fails costs a use, too: the batch that would have taken it was not written. */
+  async #servedForUse(run: Run, services: CoreServices): Promise<Outcome> {
+    try {
+      refuseUnknown(run);
+      return await serve(run, services);
+    } catch (error) {
+      if (error instanceof RequestError && error.code !== 'invalid-token') await spendUseOfRefused(run, services);
+      throw error;
+    }
   }
 
   /** Comes from the declarations; no handler runs. */
@@ -349,15 +366,6 @@ export class Pipeline {
   }
 }
 
-/** Reads run anywhere, the rest where writes are ordered, unless the path says otherwise. */
-function runsWhere(declared: 'active' | 'any' | 'local' | undefined, operation: Operation): 'active' | 'any' | 'local' {
-  return declared ?? (isRead(operation) ? 'any' : 'active');
-}
-
-function isRead(operation: Operation): boolean {
-  return operation === 'read' || operation === 'list' || operation === 'scan' || operation === 'help';
-}
-
 /** A signal worth listening to. */
 function heeded({ signal }: Request): AbortSignal | undefined {
   return signal === NEVER_ABORTED ? undefined : signal;
@@ -377,19 +385,4 @@ function isPassing(error: unknown): boolean {
     error instanceof StorageError &&
     (error.code === 'not-active' || error.code === 'epoch-lost' || error.code === 'no-leader')
   );
-}
-
-/** Sealed nodes have no storage to show. */
-const NO_VIEW = {
-  get: refuse,
-  getJson: refuse,
-  list: refuse,
-  keys: refuse,
-  put: refuse,
-  putJson: refuse,
-  delete: refuse,
-};
-
-function refuse(): never {
-  throw new RequestError('sealed');
 }

@@ -6,6 +6,7 @@ import type {
   OperationDeclaration,
   PathDeclaration,
   Request,
+  RequestError,
   TokenAuth,
 } from '@coffer/sdk';
 import type { CoreServices } from './node-status.ts';
@@ -20,6 +21,8 @@ export interface Run {
   path?: PathDeclaration<unknown>;
   declared?: OperationDeclaration<unknown, Fields>;
   fields?: FieldValues<Fields>;
+  /** Why the fields could not be typed; told to who may use the path. */
+  mistyped?: RequestError;
   readonly warnings: string[];
   token?: TokenEntry;
   acl?: Acl;

@@ -17,6 +17,7 @@ export interface AppliedPolicy {
 }
 
 const NEEDED: Readonly<Record<Exclude<Operation, 'help'>, Capability>> = {
+  head: 'read',
   read: 'read',
   create: 'create',
   update: 'update',
@@ -160,7 +161,10 @@ export class CompiledAcl implements Acl {
     this.#refresh();
     const shown = (permissions: Iterable<readonly [string, Permission]>): Record<string, unknown> =>
       Object.fromEntries(
-        [...permissions].map(([path, permission]) => [path, { capabilities: [...permission.capabilities].sort() }]),
+        [...permissions].map(([path, { capabilities }]) => [
+          path,
+          { capabilities: capabilities.size === 0 ? ['deny'] : [...capabilities].sort() },
+        ]),
       );
     const globs = [
       ...this.#prefixes,

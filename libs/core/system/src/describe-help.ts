@@ -60,7 +60,7 @@ function pathHelp(path: PathDeclaration<unknown>, relativePath: string): string 
   });
   return [
     `Request:        ${relativePath}`,
-    `Matching Route: ${routeText(path.pattern)}`,
+    `Matching Route: ${routeText(path)}`,
     '',
     path.help.synopsis,
     '',
@@ -74,7 +74,7 @@ function pathHelp(path: PathDeclaration<unknown>, relativePath: string): string 
 function rootHelp({ type }: LiveMount): string {
   const routes = type.paths
     .filter((path) => !path.hidden)
-    .map((path) => ({ route: routeText(path.pattern), synopsis: path.help.synopsis }))
+    .map((path) => ({ route: routeText(path), synopsis: path.help.synopsis }))
     .sort((a, b) => (a.route < b.route ? -1 : 1));
   const { synopsis, description } = type.help;
   return [

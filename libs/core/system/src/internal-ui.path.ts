@@ -19,7 +19,8 @@ export function internalUiPaths(deps: InternalUiDeps): readonly PathDeclaration<
     const { token } = context.request;
     if (!token) return undefined;
     const entry = await deps.tokens().lookup(token);
-    return entry && deps.policies().aclFor(entry);
+    if (!entry) throw new RequestError('invalid-token');
+    return deps.policies().aclFor(entry);
   };
   const entries = (
     context: CoreRequestContext,
@@ -67,7 +68,7 @@ export function internalUiPaths(deps: InternalUiDeps): readonly PathDeclaration<
           const mount = deps.router().mount(namespace, path);
           if (!acl) throw new RequestError('permission-denied');
           if (!mount || !acl.touches(namespace, mount.prefix)) throw refusal;
-          return { data: { ...mountData(mount.entry, deps.version), path: mount.prefix } };
+          return { data: { ...mountData(mount.entry, deps.version), path: mount.entry.path } };
         },
       },
     }),

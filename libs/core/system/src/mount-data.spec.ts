@@ -7,7 +7,6 @@ describe('the settings of a mount', () => {
     [3600, 3600],
     ['1h', 3600],
     ['system', 0],
-    ['', 0],
     [rawJson('1e3'), 1000],
     [9_223_372_036, 9_223_372_036],
   ])('take a TTL of %p', (sent, seconds) => {

@@ -1,5 +1,5 @@
 import { badRequest, isRawJson } from '@coffer/sdk';
-import type { MountEntry, MountTuning } from '@coffer/core-api';
+import type { MountEntry, MountTuning, TuningChange, UserLockoutTuning } from '@coffer/core-api';
 import { DURATION_SECONDS_MAX, parseDurationSeconds } from '@coffer/kernel';
 
 /** What clients see of a mount's settings; lists only where set, as Vault has it. */
@@ -17,16 +17,17 @@ export function tuningData(entry: MountEntry): Record<string, unknown> {
     ...listed(tuning.passthroughRequestHeaders, 'passthrough_request_headers'),
     ...listed(tuning.allowedResponseHeaders, 'allowed_response_headers'),
     ...(entry.table === 'auth' ? { token_type: tuning.tokenType ?? 'default-service' } : {}),
-    ...(tuning.userLockout
-      ? {
-          user_lockout_config: {
-            user_lockout_counter_reset_duration: tuning.userLockout.counterResetSeconds,
-            user_lockout_disable: tuning.userLockout.disabled,
-            user_lockout_duration: tuning.userLockout.durationSeconds,
-            user_lockout_threshold: tuning.userLockout.threshold,
-          },
-        }
-      : {}),
+  };
+}
+
+/** What was tuned of the lockout of users; nothing where nothing was. */
+export function lockoutData({ tuning: { userLockout } }: MountEntry): Record<string, unknown> | undefined {
+  if (!userLockout) return undefined;
+  return {
+    user_lockout_counter_reset_duration: userLockout.counterResetSeconds,
+    user_lockout_disable: userLockout.disabled,
+    user_lockout_duration: userLockout.durationSeconds,
+    user_lockout_threshold: userLockout.threshold,
   };
 }
 
@@ -35,14 +36,18 @@ const SINGLETONS: ReadonlySet<string> = new Set(['cubbyhole', 'identity', 'syste
 
 /** A mount as `sys/mounts` and `sys/auth` list it. */
 export function mountData(entry: MountEntry, version: string): Record<string, unknown> {
+  const lockout = lockoutData(entry);
   return {
     accessor: entry.accessor,
-    config: tuningData(entry),
+    config: { ...tuningData(entry), ...(lockout ? { user_lockout_config: lockout } : {}) },
     deprecation_status: SINGLETONS.has(entry.type) ? '' : 'supported',
     description: entry.description,
     external_entropy_access: entry.externalEntropyAccess,
     local: entry.local,
-    options: entry.type === 'token' || entry.optionsNull ? null : entry.options,
+    options:
+      entry.optionsNull || (SINGLETONS.has(entry.type) && Object.keys(entry.options).length === 0)
+        ? null
+        : entry.options,
     plugin_version: entry.pluginVersion,
     running_plugin_version: `v${version}+builtin.coffer`,
     running_sha256: '',
@@ -54,10 +59,10 @@ export function mountData(entry: MountEntry, version: string): Record<string, un
   };
 }
 
-/** A TTL in a mount's settings: "system" and '' stand for the system's. @throws RequestError */
+/** A TTL in a mount's settings: "system" stands for the system's, '' for no change. @throws RequestError */
 function ttlOf(value: unknown, which: string): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (value === 'system' || value === '') return 0;
+  if (value === undefined || value === null || value === '') return undefined;
+  if (value === 'system') return 0;
   const seconds = secondsOf(value);
   if (seconds === undefined) {
     const shown = typeof value === 'string' || typeof value === 'number' ? ` of ${String(value)}` : '';
@@ -90,14 +95,14 @@ function listOf(value: unknown, name: string): readonly string[] | undefined {
   return items as readonly string[];
 }
 
-const TOKEN_TYPES: ReadonlySet<string> = new Set(['default-service', 'default-batch', 'service', 'batch']);
+const TOKEN_TYPES: ReadonlySet<string> = new Set(['', 'default-service', 'default-batch', 'service', 'batch']);
 
 /**
  * The settings in a request (`config` of a new mount, or the fields of `tune`): only what was sent.
  *
  * @throws RequestError naming the field and what was expected
  */
-export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<MountTuning> {
+export function readTuning(sent: Readonly<Record<string, unknown>>): TuningChange {
   const text = (name: string): string | undefined => {
     const value = sent[name];
     if (value === undefined || value === null) return undefined;
@@ -107,8 +112,7 @@ export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<Mou
   const noCache = sent.force_no_cache;
   const visibility = text('listing_visibility');
   const tokenType = text('token_type');
-  if (tokenType !== undefined && !TOKEN_TYPES.has(tokenType))
-    throw badRequest(`invalid value for "token_type": ${tokenType}`);
+  if (tokenType !== undefined && !TOKEN_TYPES.has(tokenType)) throw badRequest("invalid value for 'token_type'");
   const lockout = sent.user_lockout_config;
   return withoutUndefined({
     defaultLeaseTtlSeconds: ttlOf(sent.default_lease_ttl, 'default'),
@@ -120,29 +124,33 @@ export function readTuning(sent: Readonly<Record<string, unknown>>): Partial<Mou
     auditNonHmacResponseKeys: listOf(sent.audit_non_hmac_response_keys, 'audit_non_hmac_response_keys'),
     passthroughRequestHeaders: listOf(sent.passthrough_request_headers, 'passthrough_request_headers'),
     allowedResponseHeaders: listOf(sent.allowed_response_headers, 'allowed_response_headers'),
-    tokenType: tokenType as MountTuning['tokenType'],
+    tokenType: (tokenType === '' ? 'default-service' : tokenType) as MountTuning['tokenType'],
     userLockout: lockout === undefined || lockout === null ? undefined : readLockout(lockout),
   });
 }
 
-function readLockout(sent: unknown): NonNullable<MountTuning['userLockout']> {
+function readLockout(sent: unknown): Partial<UserLockoutTuning> {
   if (typeof sent !== 'object' || sent === null || Array.isArray(sent))
     throw badRequest('user_lockout_config must be a map');
   const fields = sent as Readonly<Record<string, unknown>>;
-  const number = (name: string, otherwise: number): number => {
+  const number = (name: string): number | undefined => {
     const value = fields[name];
-    if (value === undefined) return otherwise;
-    const seconds = secondsOf(value);
-    if (seconds === undefined) throw badRequest(`user_lockout_config: ${name} must be a number or duration`);
-    return seconds;
+    if (value === undefined || value === '') return undefined;
+    if (value === 'system') return 0;
+    const read = secondsOf(value);
+    if (read === undefined)
+      throw badRequest(`user_lockout_config: ${name} must be a number or duration that is not negative`);
+    return read;
   };
   const disabled = fields.lockout_disable;
-  return {
-    disabled: disabled === true || disabled === 'true',
-    threshold: number('lockout_threshold', 5),
-    durationSeconds: number('lockout_duration', 900),
-    counterResetSeconds: number('lockout_counter_reset_duration', number('lockout_counter_reset', 900)),
-  };
+  if (disabled !== undefined && !['true', 'false'].includes(String(disabled)))
+    throw badRequest('user_lockout_config: lockout_disable must be true or false');
+  return withoutUndefined<UserLockoutTuning>({
+    disabled: disabled === undefined ? undefined : String(disabled) === 'true',
+    threshold: number('lockout_threshold'),
+    durationSeconds: number('lockout_duration'),
+    counterResetSeconds: number('lockout_counter_reset_duration') ?? number('lockout_counter_reset'),
+  });
 }
 
 function withoutUndefined<T extends object>(value: { [K in keyof T]: T[K] | undefined }): Partial<T> {

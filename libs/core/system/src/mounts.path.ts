@@ -2,7 +2,8 @@ import { withEndSlash, withoutSlashes } from '@coffer/kernel';
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { MountEntry, Mounts } from '@coffer/core-api';
-import { mountData, readTuning, tuningData } from './mount-data.ts';
+import { lockoutData, mountData, readTuning, tuningData } from './mount-data.ts';
+import { judgeTuning } from './tuning-rules.ts';
 
 export interface MountPathDeps {
   readonly mounts: () => Mounts;
@@ -12,17 +13,17 @@ export interface MountPathDeps {
 
 const tuneFields = {
   path: field.name('Path of the mount.'),
-  default_lease_ttl: field.any('TTL of leases; "system" for the default of the system.'),
-  max_lease_ttl: field.any('Longest TTL of leases; "system" for the limit of the system.'),
+  default_lease_ttl: field.string('TTL of leases; "system" for the default of the system.'),
+  max_lease_ttl: field.string('Longest TTL of leases; "system" for the limit of the system.'),
   description: field.string('What the mount is for.'),
-  audit_non_hmac_request_keys: field.any('Request fields that the audit log shows in clear.'),
-  audit_non_hmac_response_keys: field.any('Response fields that the audit log shows in clear.'),
+  audit_non_hmac_request_keys: field.commaStrings('Request fields that the audit log shows in clear.'),
+  audit_non_hmac_response_keys: field.commaStrings('Response fields that the audit log shows in clear.'),
   options: field.keyValues('Options of the mount.'),
-  listing_visibility: field.any("Whether unauthenticated listings show it: 'unauth' or 'hidden'."),
-  passthrough_request_headers: field.any('Headers that the engine gets to see.'),
-  allowed_response_headers: field.any('Headers that the engine may set.'),
-  token_type: field.any('Type of the tokens of logins.'),
-  user_lockout_config: field.any('Lockout of users after failed logins.'),
+  listing_visibility: field.string("Whether unauthenticated listings show it: 'unauth' or 'hidden'."),
+  passthrough_request_headers: field.commaStrings('Headers that the engine gets to see.'),
+  allowed_response_headers: field.commaStrings('Headers that the engine may set.'),
+  token_type: field.string('Type of the tokens of logins.'),
+  user_lockout_config: field.map('Lockout of users after failed logins.'),
   plugin_version: field.string('Version of the plugin.'),
 };
 
@@ -64,6 +65,9 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
       default_lease_ttl: own === 0 ? deps.systemTtl.defaultSeconds : own,
       max_lease_ttl: ownMax === 0 ? deps.systemTtl.maxSeconds : ownMax,
       description: entry.description,
+      ...lockoutData(entry),
+      ...(entry.externalEntropyAccess ? { external_entropy_access: true } : {}),
+      ...(entry.pluginVersion === '' ? {} : { plugin_version: entry.pluginVersion }),
       ...(Object.keys(entry.options).length > 0 ? { options: entry.options } : {}),
     };
     return { alsoAtTopLevel: true, data };
@@ -101,8 +105,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
       update: {
         summary: `Mount a ${noun}`,
         handler: async (_: unknown, fields, context): Promise<undefined> => {
-          const type = fields.type && fields.type !== 'plugin' ? fields.type : (fields.plugin_name ?? '');
-          if (type === '') throw badRequest('backend type must be specified as a string');
+          const type = typeOf(fields.type, fields.plugin_name);
           await deps.mounts().enable({
             table,
             namespace: context.request.namespace,
@@ -140,17 +143,27 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
       },
       update: {
         summary: 'Change settings',
-        handler: async (_: unknown, fields, context): Promise<undefined> => {
+        handler: async (_: unknown, fields, context): Promise<Response | undefined> => {
           const entry = known(context, fields.path);
+          const sent = Object.keys(context.request.data).filter((name) => name in tuneFields);
+          const warnings = judgeTuning(entry, fields, sent);
           await deps.mounts().tune(entry, readTuning(fields), {
             ...(fields.description === undefined ? {} : { description: fields.description }),
             ...(fields.options === undefined ? {} : { options: fields.options }),
           });
-          return undefined;
+          return warnings.length === 0 ? undefined : { warnings };
         },
       },
     }),
   ];
+}
+
+/** The type that is asked for. @throws RequestError where there is none */
+function typeOf(type: string | undefined, pluginName: string | undefined): string {
+  if (!type) throw badRequest('backend type must be specified as a string');
+  if (type !== 'plugin') return type;
+  if (!pluginName) throw badRequest('plugin_name must be provided for plugin backend');
+  return pluginName;
 }
 
 function optionsOf(config: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, string>> {

@@ -201,6 +201,6 @@ describe('help', () => {
     ['.well-known/keys', '^\\.well-known/keys$'],
     [':path*', '^(?P<path>.*)$'],
   ])('shows %s as %s', (pattern, text) => {
-    expect(routeText(pattern)).toBe(text);
+    expect(routeText({ pattern, fields: {} })).toBe(text);
   });
 });

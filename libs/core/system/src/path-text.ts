@@ -1,16 +1,20 @@
 import { parsePattern } from '@coffer/sdk';
+import type { PathDeclaration } from '@coffer/sdk';
 
 const escaped = (text: string): string => text.replace(/[.~]/g, (character) => `\\${character}`);
 
+const WORD = '\\w(([\\w-.]+)?\\w)?';
+
 /** A pattern as Vault shows its routes: a regular expression in Go's syntax. For people only; nothing is matched by it. */
-export function routeText(pattern: string): string {
+export function routeText({ pattern, fields }: Pick<PathDeclaration, 'pattern' | 'fields'>): string {
+  const one = (name: string): string => `(?P<${name}>${fields[name]?.word ? WORD : '[^/]+'})`;
   let text = '';
   for (const segment of parsePattern(pattern)) {
     const slash = text === '' ? '' : '/';
     if (segment.kind === 'literal') text += slash + escaped(segment.text);
     else if (segment.kind === 'rest') text += `${slash}(?P<${segment.name}>.*)`;
-    else if (segment.optional) text += `(?:${slash}(?P<${segment.name}>[^/]+))?`;
-    else text += `${slash}(?P<${segment.name}>[^/]+)`;
+    else if (segment.optional) text += `(?:${slash}${one(segment.name)})?`;
+    else text += `${slash}${one(segment.name)}`;
   }
   return `^${text}$`;
 }

@@ -25,7 +25,7 @@ export function remountPaths(mounts: () => Mounts): readonly PathDeclaration<unk
           if (from === '' || to === '') throw badRequest(`both 'from' and 'to' path must be specified as a string`);
           const { namespace } = context.request;
           const id = await mounts().move(end(namespace, from), end(namespace, to));
-          const warnings = [`Mount migration has been queued. Migration ID: ${id}`];
+          const warnings = [`The move of the mount has been queued; sys/remount/status/${id} tells how far it is`];
           return { alsoAtTopLevel: true, data: { migration_id: id }, warnings };
         },
       },

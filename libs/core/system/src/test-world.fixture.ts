@@ -51,7 +51,7 @@ export function caller(paths: readonly PathDeclaration<unknown>[], view: Storage
   const table = new PathTable(paths);
   const warnings: string[] = [];
   const call = async (
-    operation: Exclude<Operation, 'help' | 'create'>,
+    operation: Exclude<Operation, 'help' | 'head' | 'create'>,
     path: string,
     sent: Record<string, unknown> = {},
     more: object = {},

@@ -46,7 +46,7 @@ export async function logIn(
     maxTtlSeconds: system.maxLeaseTtlSeconds(),
     wantedTtlSeconds: parameters.ttlSeconds,
     wantedMaxTtlSeconds: parameters.maxTtlSeconds,
-    periodSeconds: batch ? 0 : parameters.periodSeconds,
+    periodSeconds: parameters.periodSeconds,
     explicitMaxTtlSeconds: parameters.explicitMaxTtlSeconds,
     issuedMs: nowMs,
     nowMs,

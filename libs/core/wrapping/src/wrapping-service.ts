@@ -114,7 +114,7 @@ export class WrappingService implements Wrapping {
       policies: [WRAPPING_POLICY],
       path: withoutEndSlashes(request.path),
       metadata: null,
-      displayName: '',
+      displayName: 'token',
       type: 'service',
       ttlSeconds,
       explicitMaxTtlSeconds: ttlSeconds,

@@ -73,7 +73,7 @@ describe('sys/wrapping/unwrap', () => {
     const { by, wrap, state } = world();
     const token = await wrap();
     const refused = [403, 'permission denied'];
-    expect(await outcomeOf(by(undefined, 'unwrap'))).toEqual(refused);
+    expect(await outcomeOf(by(undefined, 'unwrap'))).toEqual([403, 'error validating wrapping token: token is empty']);
     expect(await outcomeOf(by(undefined, 'unwrap', { token }))).toEqual(refused);
     expect(await outcomeOf(by('stranger', 'unwrap', { token }))).toEqual(refused);
     state.allowed = false;
@@ -91,6 +91,15 @@ describe('sys/wrapping/unwrap', () => {
     ]);
     state.boundCidrs = ['10.0.0.0/8'];
     expect(await by('caller', 'unwrap', { token })).toMatchObject({ data: { k: 'v' } });
+  });
+
+  it.each(['unwrap', 'rewrap'])('tells anybody that a token is not good (%s)', async (path) => {
+    const { by, wrap } = world();
+    const spent = await wrap();
+    await by(spent, 'unwrap');
+    const invalid = [400, 'wrapping token is not valid or does not exist'];
+    expect(await outcomeOf(by(undefined, path, { token: spent }))).toEqual(invalid);
+    expect(await outcomeOf(by('stranger', path, { token: 's.none' }))).toEqual(invalid);
   });
 });
 

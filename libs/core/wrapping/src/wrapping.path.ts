@@ -32,9 +32,12 @@ async function wrappingToken(deps: WrappingPathDeps, sent: string, context: Requ
   const { request } = context;
   const own = request.token;
   if (sent === '') {
-    if (!own) throw new RequestError('missing-token');
+    if (!own) throw new RequestError('missing-token', 'error validating wrapping token: token is empty');
     return own;
   }
+  const wrapping = new Secret(sent);
+  // Whoever has a wrapping token may learn that it is good (see lookup), so that is told before who asks.
+  await deps.wrapping().describe(coreContext(context).transaction, wrapping);
   if (!own) throw new RequestError('missing-token');
   if (equalInConstantTime(own.reveal(), sent)) return own;
   const entry = await deps.tokens().lookup(own);
@@ -47,7 +50,7 @@ async function wrappingToken(deps: WrappingPathDeps, sent: string, context: Requ
   // The path is open to wrapping tokens that are spent already, so the pipeline counts no use here.
   const { allowed } = await deps.tokens().spendUse(coreContext(context).transaction, entry);
   if (!allowed) throw new RequestError('invalid-token');
-  return new Secret(sent);
+  return wrapping;
 }
 
 function lookupHandler(deps: WrappingPathDeps) {
@@ -87,7 +90,6 @@ export function wrappingPaths(deps: WrappingPathDeps): readonly PathDeclaration<
       fields: tokenField,
       help: { synopsis: 'Gives out what a wrapping token stands for, once.' },
       unauthenticated: true,
-      neverWrapped: true,
       update: {
         summary: 'Unwrap',
         handler: async (_: unknown, { token }, context): Promise<Response> =>
@@ -112,7 +114,6 @@ export function wrappingPaths(deps: WrappingPathDeps): readonly PathDeclaration<
       fields: tokenField,
       help: { synopsis: 'Tells when and where an answer was wrapped. The token stays good.' },
       unauthenticated: true,
-      neverWrapped: true,
       read: { summary: 'Of the own token', handler: lookup },
       update: { summary: 'Of a wrapping token', runs: 'any', handler: lookup },
     }),

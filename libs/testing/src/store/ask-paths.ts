@@ -14,7 +14,7 @@ export interface PathAsker {
    * @throws RequestError as the handler, and `unsupported-path` or `unsupported-operation`
    */
   ask(
-    operation: Exclude<Operation, 'help' | 'create'>,
+    operation: Exclude<Operation, 'help' | 'head' | 'create'>,
     path: string,
     data?: Readonly<Record<string, unknown>>,
     more?: Partial<CoreRequestContext>,

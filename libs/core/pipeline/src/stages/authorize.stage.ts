@@ -2,6 +2,7 @@ import { whenReady } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
 import { RequestError } from '@coffer/sdk';
 import type { Operation, PathDeclaration } from '@coffer/sdk';
+import type { Decision } from '@coffer/core-api';
 import type { CoreServices } from '../node-status.ts';
 import type { Run } from '../run.ts';
 import { contextFor } from './serve.stage.ts';
@@ -21,7 +22,11 @@ export function authorize(run: Run, services: CoreServices): MaybePromise<void> 
     run.operation = operation;
     const { acl, request } = run;
     if (!acl) throw new RequestError('permission-denied', DENIED);
-    const decision = acl.decide(request.namespace, request.path, operation, request.data, request.wrapTtlSeconds);
+    const judge = (asked: Operation): Decision =>
+      acl.decide(request.namespace, request.path, asked, request.data, request.wrapTtlSeconds);
+    let decision = judge(operation);
+    // Without its fields nobody can tell whether the thing exists: either right is enough to hear what is wrong.
+    if (!decision.allowed && run.mistyped && operation === 'update' && run.path?.exists) decision = judge('create');
     run.decision = decision;
     if (!decision.allowed) throw new RequestError('permission-denied', DENIED);
     if (run.path && needsSudo(run.path, operation) && !decision.sudo && !decision.root)

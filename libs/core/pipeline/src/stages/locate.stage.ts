@@ -1,5 +1,5 @@
 import type { Router } from '@coffer/core-api';
-import { RequestError, coerceFields } from '@coffer/sdk';
+import { RequestError, badRequest, coerceFields } from '@coffer/sdk';
 import type { ListenerOpening, Operation, Request } from '@coffer/sdk';
 import type { Run } from '../run.ts';
 import { StorageError } from '@coffer/storage';
@@ -46,6 +46,26 @@ export function typeFields(run: Run): void {
   const { values, warnings } = coerceFields(path.fields, route.captures, request.data, path.arbitraryFields ?? false);
   run.fields = values;
   run.warnings.push(...warnings);
+}
+
+/** As `typeFields`, but keeps what is wrong until it is known whether the caller may hear of it. */
+export function tryTypeFields(run: Run): void {
+  try {
+    typeFields(run);
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    run.mistyped = error;
+  }
+}
+
+/**
+ * Whether an entry below the folder was meant or the folder itself, nobody can tell: so nothing is written.
+ *
+ * @throws RequestError `bad-request`
+ */
+export function refuseWriteToFolder({ operation, path }: Request): void {
+  if ((operation === 'update' || operation === 'patch') && path.endsWith('/'))
+    throw badRequest("cannot write to a path ending in '/'");
 }
 
 /** @throws RequestError for a mount, path or operation that is not there */

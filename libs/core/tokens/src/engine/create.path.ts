@@ -12,7 +12,7 @@ import { policiesForToken } from './token-policies.ts';
 
 const createFields = {
   id: field.string('The token itself; only root and sudo may choose it.', { default: '', secret: true }),
-  policies: field.commaStrings('Policies of the token; those of the caller if left out.', { default: [] }),
+  policies: field.strings('Policies of the token; those of the caller if left out.', { default: [] }),
   meta: field.keyValues('Metadata, shown in the audit log.'),
   no_parent: field.bool('Makes a token without a parent.', { default: false }),
   no_default_policy: field.bool("Leaves the 'default' policy out.", { default: false }),

@@ -28,7 +28,7 @@ async function describe(
       explicit_max_ttl: entry.explicitMaxTtlSeconds,
       id: text,
       ...(identityPolicies.length > 0 ? { identity_policies: identityPolicies, external_namespace_policies: {} } : {}),
-      ...(ends ? { issue_time: new Date(entry.createdMs).toISOString() } : {}),
+      issue_time: new Date(entry.createdMs).toISOString(),
       ...(entry.lastRenewedMs > 0
         ? {
             last_renewal: new Date(entry.lastRenewedMs).toISOString(),
@@ -42,7 +42,7 @@ async function describe(
       path: entry.path,
       ...(entry.periodSeconds > 0 ? { period: entry.periodSeconds } : {}),
       policies: entry.policies,
-      ...(ends ? { renewable: entry.renewable } : {}),
+      renewable: ends && entry.renewable,
       ...(entry.role === '' ? {} : { role: entry.role }),
       ttl: ends ? Math.max(0, Math.ceil((entry.expiresMs - nowMs) / 1000)) : 0,
       type: entry.type,

@@ -2,6 +2,7 @@ import { Secret } from '@coffer/kernel';
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import type { TokenEngineDeps } from './deps.ts';
+import { hasSudo } from './caller.ts';
 import { ownToken } from './find-token.ts';
 import { refuseBatch } from './lookup.path.ts';
 
@@ -33,10 +34,10 @@ export function revokePaths(deps: TokenEngineDeps): readonly PathDeclaration<nul
     definePath('revoke-orphan', {
       fields: { token: field.string('The token.', { default: '', secret: true }) },
       help: { synopsis: 'Revokes a token; its children become orphans.' },
-      sudo: true,
       update: {
         summary: 'Revoke a token alone',
-        handler: async (_: null, { token }): Promise<undefined> => {
+        handler: async (_: null, { token }, context): Promise<undefined> => {
+          if (!hasSudo(context)) throw badRequest('root or sudo privileges required to revoke and orphan');
           if (token === '') throw badRequest('missing token ID');
           const entry = await deps.tokens().lookup(new Secret(token));
           if (!entry) throw badRequest('token to revoke not found');

@@ -16,6 +16,7 @@ export interface TokenRole {
   /** Set by the older names of the fields, and shown under them. */
   readonly legacyPeriodSeconds: number;
   readonly legacyExplicitMaxTtlSeconds: number;
+  readonly legacyBoundCidrs?: readonly string[];
 }
 
 export const roles = collection<TokenRole>('role/');

@@ -5,16 +5,17 @@ import {
   definePath,
   field,
   listResponse,
-  parseCidr,
   policyNames,
+  shortCidr,
   tokenFields,
 } from '@coffer/sdk';
-import type { FieldValues, PathDeclaration, Response, TokenParameters } from '@coffer/sdk';
+import { coreContext } from '@coffer/core-api';
+import type { FieldValues, PathDeclaration, RequestContext, Response, TokenParameters } from '@coffer/sdk';
 import { roles } from './role.ts';
 import type { TokenRole } from './role.ts';
 
 const roleFields = {
-  role_name: field.name('Name of the role.'),
+  role_name: field.name('Name of the role.', { word: true }),
   allowed_policies: field.commaStrings('Policies that tokens may have; without, any that the caller has.'),
   disallowed_policies: field.commaStrings('Policies that tokens may not have.'),
   allowed_policies_glob: field.commaStrings('As allowed_policies, with * at either end.'),
@@ -46,44 +47,58 @@ const NEW_ROLE: TokenRole = {
 
 const PATH_SUFFIX = /^\w[\w-.]+\w$/;
 
-/** A block of one address is shown as the address. */
-function shortCidr(text: string): string {
-  const cidr = parseCidr(text);
-  return cidr && cidr.prefixLength === (cidr.family === 'ipv4' ? 32 : 128) ? cidr.address : text;
-}
-
 function apply(sent: RoleFields, before: TokenRole): TokenRole {
   const pathSuffix = sent.path_suffix ?? before.pathSuffix;
   if (pathSuffix !== '' && (!PATH_SUFFIX.test(pathSuffix) || pathSuffix.includes('..'))) {
     throw badRequest('given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w');
   }
-  if (sent.token_type !== undefined && !/^(default-)?(service|batch)$|^default$|^$/.test(sent.token_type))
-    throw badRequest(`invalid 'token_type' value "${sent.token_type}"`);
   const legacy = {
     ...sent,
     token_period: sent.token_period ?? sent.period,
     token_explicit_max_ttl: sent.token_explicit_max_ttl ?? sent.explicit_max_ttl,
     token_bound_cidrs: sent.token_bound_cidrs ?? sent.bound_cidrs,
-    token_type: sent.token_type === '' || sent.token_type === 'default' ? 'default-service' : sent.token_type,
+    token_type: sent.token_type === '' ? 'default-service' : sent.token_type,
   };
-  const parameters = applyTokenFields(legacy, before.parameters);
+  if (sent.token_type === 'default') throw badRequest(`invalid 'token_type' value "default"`);
+  const parameters = applyTokenFields(legacy, before.parameters, ['default-service', 'default-batch']);
   const after: TokenRole = {
     allowedPolicies: names(sent.allowed_policies, before.allowedPolicies),
     disallowedPolicies: names(sent.disallowed_policies, before.disallowedPolicies),
     allowedPolicyGlobs: names(sent.allowed_policies_glob, before.allowedPolicyGlobs),
     disallowedPolicyGlobs: names(sent.disallowed_policies_glob, before.disallowedPolicyGlobs),
     allowedEntityAliases:
-      sent.allowed_entity_aliases?.map((alias) => alias.toLowerCase()) ?? before.allowedEntityAliases,
+      sent.allowed_entity_aliases === undefined
+        ? before.allowedEntityAliases
+        : [...new Set(sent.allowed_entity_aliases.map((alias) => alias.toLowerCase()))].sort(),
     orphan: sent.orphan ?? before.orphan,
     renewable: sent.renewable ?? before.renewable,
     pathSuffix,
-    parameters: { ...parameters, boundCidrs: parameters.boundCidrs.map(shortCidr) },
+    parameters,
     legacyPeriodSeconds: sent.token_period === undefined ? (sent.period ?? before.legacyPeriodSeconds) : 0,
     legacyExplicitMaxTtlSeconds:
       sent.token_explicit_max_ttl === undefined ? (sent.explicit_max_ttl ?? before.legacyExplicitMaxTtlSeconds) : 0,
+    legacyBoundCidrs:
+      sent.token_bound_cidrs === undefined ? (sent.bound_cidrs?.map(shortCidr) ?? before.legacyBoundCidrs ?? []) : [],
   };
   refuseBatch(after);
   return after;
+}
+
+const OLDER = ['period', 'bound_cidrs', 'explicit_max_ttl'] as const;
+
+/** What is taken, but not as it may have been meant. */
+function warnOf(sent: RoleFields, role: TokenRole, context: RequestContext): void {
+  for (const older of OLDER) {
+    if (sent[older] !== undefined && sent[`token_${older}`] !== undefined)
+      context.warn(`Both 'token_${older}' and deprecated '${older}' value supplied, ignoring the deprecated value`);
+  }
+  const asked = role.parameters.explicitMaxTtlSeconds;
+  const most = coreContext(context).mount.context.system.maxLeaseTtlSeconds();
+  if (asked > most)
+    context.warn(
+      `Given explicit max TTL of ${String(asked)} is greater than system/mount allowed value of ${String(most)} seconds; ` +
+        'tokens made by this role will live no longer than that',
+    );
 }
 
 function names(sent: readonly string[] | undefined, before: readonly string[]): readonly string[] {
@@ -114,6 +129,7 @@ function describe(name: string, role: TokenRole): Record<string, unknown> {
     path_suffix: role.pathSuffix,
     period: role.legacyPeriodSeconds,
     explicit_max_ttl: role.legacyExplicitMaxTtlSeconds,
+    ...(role.legacyBoundCidrs?.length ? { bound_cidrs: role.legacyBoundCidrs } : {}),
     ...describeParameters(parameters),
   };
 }
@@ -151,12 +167,15 @@ export const rolePath: PathDeclaration<null> = definePath('roles/:role_name', {
   },
   update: {
     summary: 'Make or change a role',
-    handler: async (_: null, sent, { view }): Promise<undefined> => {
+    handler: async (_: null, sent, context): Promise<undefined> => {
+      const { view } = context;
       const before = await roles.get(view, sent.role_name);
       // A new role for batch tokens need not say that these cannot be renewed.
       const batch = sent.token_type === 'batch' || sent.token_type === 'default-batch';
       const start = before ?? (batch && sent.renewable === undefined ? { ...NEW_ROLE, renewable: false } : NEW_ROLE);
-      roles.put(view, sent.role_name, apply(sent, start));
+      const role = apply(sent, start);
+      warnOf(sent, role, context);
+      roles.put(view, sent.role_name, role);
     },
   },
   delete: {
