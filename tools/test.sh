@@ -66,6 +66,7 @@ set_up() {
   # databases that can take the place of our own storage
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
   command -v etcd >/dev/null || missing+=(etcd-server)
+  [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
   # disks that are slow, hang or fail
   command -v strace >/dev/null || missing+=(strace)
   [ ${#missing[@]} -eq 0 ] && return 0

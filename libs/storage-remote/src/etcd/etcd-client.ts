@@ -35,8 +35,20 @@ const PASSING: ReadonlySet<number> = new Set([1, 2, 4, 11, 14]);
 const SOCKETS_MAX = 64;
 const WATCH_AGAIN_MS = 1000;
 
+/** With several addresses a silent one is left before a reader has lost patience, in milliseconds. */
+const ATTEMPT_MS_MAX_OF_SEVERAL = 2000;
+
 /** The request never left this machine. */
 class NotSent extends Unreachable {}
+
+/** Codes of failures to reach a machine at all. */
+const NOT_SENT: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 
 /**
  * A client of etcd's JSON gateway, which every etcd serves beside gRPC: no library is needed for the five calls that
@@ -126,14 +138,16 @@ export class EtcdClient {
         });
         response.on('error', (cause) => reject(new Unreachable('the answer of etcd was cut off', { cause })));
       });
-      const cancel = this.#clock.after(this.#settings.requestMsMax, () => {
+      const { addresses, requestMsMax } = this.#settings;
+      const patienceMs = addresses.length > 1 ? Math.min(requestMsMax, ATTEMPT_MS_MAX_OF_SEVERAL) : requestMsMax;
+      const cancel = this.#clock.after(patienceMs, () => {
         request.destroy(new Error('etcd did not answer in time'));
       });
       request.on('error', (cause: NodeJS.ErrnoException) => {
         cancel();
         if (this.#closed) reject(closedError());
-        else if (cause.code === 'ECONNREFUSED' || cause.code === 'EHOSTUNREACH' || cause.code === 'ENOTFOUND')
-          reject(new NotSent(`etcd cannot be reached (${cause.code})`, { cause }));
+        else if (NOT_SENT.has(cause.code))
+          reject(new NotSent(`etcd cannot be reached (${String(cause.code)})`, { cause }));
         else reject(new Unreachable(cause.message, { cause }));
       });
       request.end(JSON.stringify(body));

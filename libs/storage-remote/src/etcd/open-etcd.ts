@@ -12,7 +12,9 @@ export interface EtcdSettings extends EtcdConnection {
 }
 
 /** A sign of life that takes longer than this would come too late, in milliseconds. */
-const LOCK_MS_MAX = 2000;
+const LOCK_MS_MAX = 1200;
+/** The same where another address can be asked in time. */
+const LOCK_MS_MAX_OF_SEVERAL = 600;
 
 /** A store in an etcd cluster; nothing happens before `open`. */
 export function etcdStore(settings: EtcdSettings, clock: Clock, log: Log): RemoteStore {
@@ -21,6 +23,7 @@ export function etcdStore(settings: EtcdSettings, clock: Clock, log: Log): Remot
 
 /** A lock in an etcd cluster, with connections of its own: signs of life do not queue behind data. */
 export function etcdLock(settings: EtcdSettings, clock: Clock, log: Log): LockStore {
-  const requestMsMax = Math.min(settings.requestMsMax, LOCK_MS_MAX);
+  const lockMsMax = settings.addresses.length > 1 ? LOCK_MS_MAX_OF_SEVERAL : LOCK_MS_MAX;
+  const requestMsMax = Math.min(settings.requestMsMax, lockMsMax);
   return new EtcdLock(new EtcdClient({ ...settings, requestMsMax }, clock, log), settings.path);
 }

@@ -1,7 +1,8 @@
 import { StorageError } from '@coffer/storage';
 import type { CancelTimer, Clock, Log } from '@coffer/kernel';
-import type { Client, Pool, QueryResult } from 'pg';
+import type { Client, ClientBase, Pool, QueryResult } from 'pg';
 import { Unreachable } from '../remote-store.ts';
+import { failureOf } from './server-failure.ts';
 
 export interface ConnectionSettings {
   /** `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=…`; secret. */
@@ -20,12 +21,10 @@ const LISTEN_AGAIN_MS = 1000;
 /** Before another attempt at the start. */
 const CONNECT_AGAIN_MS = 1000;
 
-const SYNCHRONOUS = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
-
-/** SQLSTATE (PostgreSQL, appendix A): the server goes down or comes up, has no room, or asks to try again. */
-const PASSING = /^(08...|57P0[1-4]|53300|57014|40001|40P01|55P03|25P0[123])$/;
-
-/** Connections to one database: a pool, and one that listens. */
+/**
+ * Connections to one database: a pool, and one that listens. Behind a pooler that lends server connections for a
+ * transaction each (PgBouncer), a session has no state to rely on: statements are not prepared by name, and nobody listens.
+ */
 export class Connections {
   readonly #settings: ConnectionSettings;
   readonly #clock: Clock;
@@ -33,6 +32,7 @@ export class Connections {
   #pool: Pool | undefined;
   #listener: Client | undefined;
   #cancelListen: CancelTimer | undefined;
+  #pooled = false;
   #closed = false;
 
   constructor(settings: ConnectionSettings, clock: Clock, log: Log) {
@@ -54,10 +54,7 @@ export class Connections {
       connectionTimeoutMillis: CONNECT_MS_MAX,
       query_timeout: QUERY_MS_MAX,
       keepAlive: true,
-      // Where the server is set up to acknowledge before it is on disk, what is acknowledged here would be lost with it.
-      onConnect: async (client) => {
-        await client.query(SYNCHRONOUS);
-      },
+      onConnect: (client) => this.#meet(client),
     });
     // A connection that ends while it is idle; the next query takes another one.
     pool.on('error', (error) => this.#log.debug('a connection to the database ended', { error }));
@@ -78,8 +75,17 @@ export class Connections {
     }
   }
 
+  /** A pooler answers for itself when a session begins: the server's own process has another number. */
+  async #meet(client: ClientBase): Promise<void> {
+    const { rows } = await client.query<{ readonly pid: number }>('SELECT pg_backend_pid() AS pid');
+    const { processID } = client as ClientBase & { readonly processID?: number | null };
+    if (this.#pooled || rows[0]?.pid === processID) return;
+    this.#pooled = true;
+    this.#log.info('a pooler stands before the database: statements are not prepared, and news are asked for');
+  }
+
   /**
-   * @param config `name` prepares the statement once a connection
+   * @param config `name` prepares the statement once a connection, where that can be
    * @throws Unreachable: it may have taken effect; StorageError: it was refused
    */
   async query(config: {
@@ -90,26 +96,18 @@ export class Connections {
   }): Promise<QueryResult> {
     const pool = this.#pool;
     if (!pool || this.#closed) throw new StorageError('closed', 'the store is closed');
+    const { name, ...nameless } = config;
+    const asked = name === undefined || this.#pooled ? nameless : config;
     try {
-      return await pool.query(config as Parameters<Pool['query']>[0] & { text: string });
+      return await pool.query(asked as Parameters<Pool['query']>[0] & { text: string });
     } catch (error) {
-      throw this.#explain(error);
+      throw this.#closed ? new StorageError('closed', 'the store is closed') : failureOf(error);
     }
   }
 
-  #explain(error: unknown): Error {
-    const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-    const text = typeof message === 'string' && message !== '' ? message : String(code ?? 'no answer');
-    if (this.#closed) return new StorageError('closed', 'the store is closed');
-    if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || PASSING.test(code))
-      return new Unreachable(text, { cause: error });
-    // Messages of the server name tables and rights, and no values: those are parameters.
-    return new StorageError('disk', `the database refused (SQLSTATE ${code}): ${text}`, { cause: error });
-  }
-
-  /** Calls back for each NOTIFY on a channel, and after each time that some may have been missed. */
+  /** Calls back for each NOTIFY on a channel, and after each time that some may have been missed; never behind a pooler. */
   listen(channel: string, listener: () => void): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#pooled) return;
     this.#listenOnce(channel, listener).catch((error: unknown) => {
       this.#log.debug('cannot listen to the database', { error });
       this.#listenAgain(channel, listener);
@@ -128,13 +126,14 @@ export class Connections {
     client.on('notification', listener);
     try {
       await client.connect();
-      await client.query(`LISTEN ${channel}`);
+      await this.#meet(client);
+      if (!this.#pooled) await client.query(`LISTEN ${channel}`);
     } catch (error) {
       // The first failure says why; that of closing adds nothing.
       await client.end().catch(() => undefined);
       throw error;
     }
-    if (this.#closed) {
+    if (this.#closed || this.#pooled) {
       await client.end();
       return;
     }

@@ -1,12 +1,12 @@
 import type { LockHolder, LockRecord, LockStore } from '../remote-store.ts';
 import type { Connections } from './connections.ts';
 import { channelOf, quoted } from './names.ts';
-import { createLockTable } from './statements.ts';
+import { DURABLE, createLockTable } from './statements.ts';
 
 /** Of the one lock that there is. */
 const NAME = 'active';
 /** A sign of life that takes longer than this would come too late, in milliseconds. */
-const QUERY_MS_MAX = 2000;
+const QUERY_MS_MAX = 1200;
 
 interface LockRow {
   readonly epoch: string;
@@ -62,13 +62,14 @@ export class PostgresqlLock implements LockStore {
   async write({ epoch, beat, holder }: LockRecord): Promise<boolean> {
     // Only who waits for a change of hands has to be told, not of each beat.
     const notify = holder === undefined ? `, pg_notify('${this.#channel}', '')` : '';
+    const returned = `beat, ${DURABLE}${notify}`;
     const values = [NAME, epoch, beat, holder === undefined ? null : JSON.stringify(holder)];
     const text =
       beat === 1
         ? `INSERT INTO ${this.#table} (name, epoch, beat, holder) VALUES ($1, $2, $3, $4)
-           ON CONFLICT (name) DO NOTHING RETURNING beat${notify}`
+           ON CONFLICT (name) DO NOTHING RETURNING ${returned}`
         : `UPDATE ${this.#table} SET epoch = $2, beat = $3, holder = $4, changed = now()
-           WHERE name = $1 AND beat = $3::bigint - 1 RETURNING beat${notify}`;
+           WHERE name = $1 AND beat = $3::bigint - 1 RETURNING ${returned}`;
     const { rows } = await this.#connections.query({ text, values, query_timeout: QUERY_MS_MAX });
     return rows.length > 0;
   }

@@ -42,6 +42,13 @@ export function createLockTable(table: string): string {
 )`;
 }
 
+/**
+ * For the transaction that it stands in: where the server is set up to acknowledge before a transaction is on disk, what is
+ * acknowledged here would be lost with it. Other settings (`remote_apply`, …) stay as they are.
+ */
+export const DURABLE = `CASE WHEN current_setting('synchronous_commit') = 'off'
+      THEN set_config('synchronous_commit', 'on', true) END AS durable`;
+
 /** Groups of the feed that are read at once. */
 export const FEED_PAGE = 500;
 
@@ -86,8 +93,8 @@ export function statements({ values, head, feed, channel }: TableNames) {
       WHERE v.head = d.head AND v.tail_hash = d.tail_hash AND EXISTS (SELECT FROM moved)
     ), fed AS (
       INSERT INTO ${feed} (last, first, id, batches) SELECT idx, $2::bigint + 1, $4, $5 FROM moved
-    ) SELECT idx, pg_notify('${channel}', '') FROM moved`,
-    claim: `UPDATE ${head} SET epoch = $1 WHERE epoch < $1`,
+    ) SELECT idx, pg_notify('${channel}', ''), ${DURABLE} FROM moved`,
+    claim: `UPDATE ${head} SET epoch = $1 WHERE epoch < $1 RETURNING ${DURABLE}`,
     feed: `SELECT h.epoch, h.idx, f.first, f.id, f.batches FROM ${head} h LEFT JOIN LATERAL (
       SELECT * FROM ${feed} WHERE last > $1 ORDER BY last LIMIT ${String(FEED_PAGE)}) f ON true ORDER BY f.last`,
     holds: `SELECT FROM ${feed} WHERE last > $1 AND id = $2 LIMIT 1`,

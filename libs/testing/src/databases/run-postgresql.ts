@@ -1,6 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { connect } from 'node:net';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ServerTls } from './test-authority.ts';
 import { ServerProgram, freePort, ownFolder, runToEnd, unprivilegedUser } from './server-program.ts';
 
 /** A PostgreSQL server of our own. */
@@ -22,25 +22,19 @@ function programFolder(): string {
   return join(root, newest, 'bin');
 }
 
-/** Whether something accepts connections there. */
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-/** Makes a database and starts its server. @param port a free one if left out */
-export async function runPostgresql(port?: number): Promise<RunningPostgresql> {
+/**
+ * Makes a database and starts its server.
+ *
+ * @param port a free one if left out
+ * @param tls with it, only who shows a certificate for the user's name gets in, by TLS
+ */
+export async function runPostgresql(port?: number, tls?: ServerTls): Promise<RunningPostgresql> {
   const bin = programFolder();
   const user = unprivilegedUser('postgres');
   const folder = ownFolder('postgresql', user);
   const data = join(folder, 'data');
   runToEnd(join(bin, 'initdb'), ['-D', data, '-U', 'coffer', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'], user);
+  if (tls) writeFileSync(join(data, 'pg_hba.conf'), 'local all all trust\nhostssl all all 127.0.0.1/32 cert\n');
   const chosen = port ?? (await freePort());
   const program = new ServerProgram({
     folder,
@@ -49,12 +43,24 @@ export async function runPostgresql(port?: number): Promise<RunningPostgresql> {
       join(bin, 'postgres'),
       ...['-D', data, '-p', String(chosen), '-k', folder],
       ...['-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=100'],
+      ...(tls ? tlsSettings(tls.issuedFor(user)) : []),
     ],
     user,
-    answers: () => accepts(chosen),
+    // It listens before it lets anybody in.
+    answers: () => {
+      runToEnd(join(bin, 'pg_isready'), ['-h', folder, '-p', String(chosen)], user);
+      return Promise.resolve(true);
+    },
   });
   await program.start();
-  const url = `postgres://coffer@127.0.0.1:${String(chosen)}/postgres`;
-  const run = (sql: string): void => runToEnd(join(bin, 'psql'), ['-v', 'ON_ERROR_STOP=1', '-c', sql, url], user);
-  return { program, port: chosen, url, run };
+  const run = (sql: string): void => {
+    const socket = ['-h', folder, '-p', String(chosen), '-U', 'coffer', '-d', 'postgres'];
+    runToEnd(join(bin, 'psql'), ['-v', 'ON_ERROR_STOP=1', '-c', sql, ...socket], user);
+  };
+  return { program, port: chosen, url: `postgres://coffer@127.0.0.1:${String(chosen)}/postgres`, run };
+}
+
+function tlsSettings({ certFile, keyFile, caFile }: ReturnType<ServerTls['issuedFor']>): readonly string[] {
+  const settings = ['ssl=on', `ssl_cert_file=${certFile}`, `ssl_key_file=${keyFile}`, `ssl_ca_file=${caFile}`];
+  return settings.flatMap((setting) => ['-c', setting]);
 }

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -31,6 +31,18 @@ export function freePort(): Promise<number> {
       const address = probe.address();
       probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
     });
+  });
+}
+
+/** Whether something accepts connections at a port of this machine. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }
 
@@ -92,7 +104,8 @@ export class ServerProgram {
       running.delete(child);
     });
     const untilMs = Date.now() + 30_000;
-    while (!(await this.#answers().catch(() => false))) {
+    const answers = async (): Promise<boolean> => this.#answers();
+    while (!(await answers().catch(() => false))) {
       if (ended !== undefined || Date.now() > untilMs)
         throw new Error(`${command} does not answer (${String(ended)}): ${readFileSync(logFile, 'utf8').slice(-2000)}`);
       await new Promise((resolve) => setTimeout(resolve, 50));

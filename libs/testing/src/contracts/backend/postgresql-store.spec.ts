@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
 import { silentLog, systemClock } from '@coffer/kernel';
 import { isTableName, postgresqlStore } from '@coffer/storage-remote';
 import type { Group, RemoteStore } from '@coffer/storage-remote';
@@ -18,10 +19,10 @@ afterEach(async () => {
 
 afterAll(() => server.program.remove());
 
-async function open(table: string, createsTables = true): Promise<RemoteStore> {
+async function open(table: string, createsTables = true, options = ''): Promise<RemoteStore> {
   const store = postgresqlStore(
     {
-      connectionUrl: server.url,
+      connectionUrl: server.url + options,
       parallelMax: 4,
       idleMax: 1,
       connectRetries: 0,
@@ -82,6 +83,58 @@ describe('a store in PostgreSQL', () => {
     expect((await store.list(stem, {})).value).toEqual(['a', 'b', 'b/']);
     await store.commit(group(1, 1, { [`${stem}b`]: undefined }));
     expect((await store.list(stem, {})).value).toEqual(['a', 'b/']);
+  });
+
+  it('has everything on disk that it acknowledges, whatever the server is set up for', async () => {
+    // Nothing is flushed by itself.
+    server.run("ALTER SYSTEM SET wal_writer_delay = '10s'");
+    server.run('SELECT pg_reload_conf()');
+    const relaxed = '?options=-c%20synchronous_commit%3Doff';
+    const store = await open('durable', true, relaxed);
+    await store.claim(1);
+    const plain = new Client({ connectionString: server.url + relaxed });
+    await plain.connect();
+    const behind = async (): Promise<boolean> => {
+      const { rows } = await plain.query('SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn() AS behind');
+      return (rows[0] as { readonly behind: boolean }).behind;
+    };
+    try {
+      let count = 0;
+      for (let round = 0; round < 20; round++) {
+        await store.commit(group(1, round, { a: String(round) }));
+        if (await behind()) count++;
+      }
+      expect(count).toBeLessThan(5);
+      // So it would be seen.
+      for (let round = 0; round < 20; round++) {
+        await plain.query('UPDATE durable_head SET format = format');
+        if (await behind()) count++;
+      }
+      expect(count).toBeGreaterThan(10);
+    } finally {
+      await plain.end();
+    }
+  });
+
+  it('waits while the server may only be read, as one that became a replica', async () => {
+    const store = await open('replica');
+    await store.claim(1);
+    server.run('ALTER SYSTEM SET default_transaction_read_only = on');
+    server.run('SELECT pg_reload_conf()');
+    const commit = (): Promise<unknown> => store.commit(group(1, 0, { a: 'b' })).catch((error: unknown) => error);
+    const eventually = async (good: (outcome: unknown) => boolean): Promise<void> => {
+      for (let round = 0; round < 100; round++) {
+        if (good(await commit())) return;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      throw new Error('not in time');
+    };
+    // The first one may come before the server has read its settings anew, and is written.
+    await eventually((outcome) => outcome instanceof Error && outcome.name === 'Unreachable');
+    server.run('ALTER SYSTEM RESET default_transaction_read_only');
+    server.run('SELECT pg_reload_conf()');
+    await eventually((outcome) => typeof outcome === 'boolean');
+    expect((await store.get('a')).value?.toString()).toBe('b');
   });
 
   it('is made by one of several nodes that start at once', async () => {
