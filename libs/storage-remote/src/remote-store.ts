@@ -107,6 +107,8 @@ export interface LockHolder {
   /** One process between start and end. */
   readonly session: string;
   readonly address: NodeAddress;
+  /** So long it trusts itself after a beat, with a margin, in milliseconds: who would replace it waits for as long. */
+  readonly leaseMs?: number;
 }
 
 /** One record that is changed by comparing: all that an election needs. Every method may throw `Unreachable`. */

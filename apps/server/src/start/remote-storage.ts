@@ -15,10 +15,12 @@ import {
   postgresqlLock,
   postgresqlStore,
 } from '@coffer/storage-remote';
-import type { EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
+import type { BeforeLeading, EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
 import { refuseMigrating } from '../migrate/marker.ts';
 import type { AuthorityTimes } from '../node/cluster-tls.ts';
 import { RemoteMember } from '../node/remote-member.ts';
+import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
+import { programGuard } from './newest-program.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -59,6 +61,7 @@ function postgresqlSettings(config: PostgresqlConfig, env: Environment): Postgre
       config.at.position,
       'storage "postgresql": expected connection_url, or COFFER_PG_CONNECTION_URL in the environment',
     );
+  checkFilesOf(connectionUrl, config);
   return {
     connectionUrl,
     table: config.table,
@@ -68,6 +71,14 @@ function postgresqlSettings(config: PostgresqlConfig, env: Environment): Postgre
     connectRetries: config.maxConnectRetries,
     createsTables: !config.skipCreateTable,
   };
+}
+
+/** The driver reads them with each connection: what is missing at the start is said by name. The URL is not repeated. */
+function checkFilesOf(connectionUrl: string, config: PostgresqlConfig): void {
+  const url = URL.parse(connectionUrl);
+  if (!url) throw new ConfigError(config.at.file, config.at.position, 'connection_url: expected a URL');
+  for (const name of ['sslrootcert', 'sslcert', 'sslkey'])
+    fileText(config, `connection_url: ${name}`, url.searchParams.get(name) || undefined);
 }
 
 function etcdSettings(config: EtcdConfig, env: Environment): EtcdSettings {
@@ -96,7 +107,7 @@ function etcdSettings(config: EtcdConfig, env: Environment): EtcdSettings {
   };
 }
 
-function fileText({ at }: EtcdConfig, name: string, path: string | undefined): string | undefined {
+function fileText({ at }: Pick<EtcdConfig, 'at'>, name: string, path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   try {
     return readFileSync(path, 'utf8');
@@ -132,7 +143,7 @@ export async function openRemote(
   const storageLog = log.named('storage').named(data.kind);
   const { apiAddress, clusterAddress, authorityTimes } = place;
   const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
-  const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog);
+  const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog, guard);
   try {
     await refuseMigrating(backend);
   } catch (error) {
@@ -153,18 +164,25 @@ export async function openRemote(
   return { backend, member, forward: port?.forward };
 }
 
-/** @throws StorageError where the database cannot be used */
+const guard = programGuard({ version: COFFER_VERSION, format: DATA_FORMAT });
+/** A migration is refused newer data, too, and writes nothing but what it copies. */
+const guardOfMigration: BeforeLeading = { admit: guard.admit, firstWrite: () => Promise.resolve([]) };
+
+/** @throws StorageError where the database cannot be used, or holds what a newer program wrote */
 export async function openRemoteBackend(
   { data, lock }: RemoteSettings,
   self: NodeAddress,
   clock: Clock,
   random: Random,
   log: Log,
+  beforeLeading = guardOfMigration,
 ): Promise<RemoteBackend> {
   const store = storeOf(data, clock, log);
-  const backend = new RemoteBackend({ store, lock: lock && lockOf(lock, clock, log), self, clock, random, log });
+  const heldBy = lock && lockOf(lock, clock, log);
+  const backend = new RemoteBackend({ store, lock: heldBy, self, beforeLeading, clock, random, log });
   try {
     await backend.open();
+    await beforeLeading.admit(backend);
   } catch (error) {
     await backend.close();
     if (error instanceof Unreachable)

@@ -30,7 +30,7 @@ export async function guardVersion(folder: string, program: ProgramVersion): Pro
         `Start Coffer ${newest.version} or later, or restore a snapshot of the older version`,
     );
   }
-  if (newest && compareVersions(newest.version, program.version) >= 0) return;
+  if (newest && !isNewer(program, newest)) return;
   await writeRecord(path, program);
 }
 
@@ -42,6 +42,11 @@ async function readRecord(path: string): Promise<ProgramVersion | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new StorageError('disk', `${path} cannot be read`, { cause: error });
   }
+  return parseProgramVersion(text, path);
+}
+
+/** Reads a record of a program. @param where it stands @throws StorageError `corrupt` for what is none */
+export function parseProgramVersion(text: string, where: string): ProgramVersion {
   try {
     const { version, format } = (JSON.parse(text) ?? {}) as Partial<ProgramVersion>;
     if (typeof version === 'string' && typeof format === 'number' && Number.isSafeInteger(format))
@@ -51,8 +56,13 @@ async function readRecord(path: string): Promise<ProgramVersion | undefined> {
   }
   throw new StorageError(
     'corrupt',
-    `${path} is damaged: expected {"version": "…", "format": …} of the newest program that used this folder`,
+    `${where} is damaged: expected {"version": "…", "format": …} of the newest program that wrote here`,
   );
+}
+
+/** Whether the first of two programs is the newer one, by version. */
+export function isNewer(program: ProgramVersion, other: ProgramVersion): boolean {
+  return compareVersions(program.version, other.version) > 0;
 }
 
 /** Whole or not at all: to a file of its own first. */

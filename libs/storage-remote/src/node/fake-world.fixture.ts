@@ -15,6 +15,7 @@ import type {
   RemoteStore,
 } from '../remote-store.ts';
 import { RemoteBackend } from './remote-backend.ts';
+import type { BeforeLeading } from './remote-backend.ts';
 
 /** A clock that stands still until it is told to go on; each node may have one that runs by itself. */
 export class TrialClock implements Clock {
@@ -233,12 +234,13 @@ export async function openNode(
   name: string,
   database: FakeDatabase,
   clock: Clock,
-  options: { readonly solo?: boolean } = {},
+  options: { readonly solo?: boolean; readonly beforeLeading?: BeforeLeading } = {},
 ): Promise<RemoteBackend> {
   const node = new RemoteBackend({
     store: new FakeStore(database),
     lock: options.solo ? undefined : new FakeLock(database),
     self: { nodeId: name, apiAddress: `http://${name}`, clusterAddress: `https://${name}` },
+    ...(options.beforeLeading ? { beforeLeading: options.beforeLeading } : {}),
     clock,
     random: systemRandom,
     log: silentLog,

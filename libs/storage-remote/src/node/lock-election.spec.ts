@@ -1,7 +1,8 @@
+import { StorageError } from '@coffer/storage';
 import type { HaState } from '@coffer/storage';
 import { FakeDatabase, TrialClock, epochOf, openNode, settled } from './fake-world.fixture.ts';
 import { LEASE_MS } from './lock-election.ts';
-import type { RemoteBackend } from './remote-backend.ts';
+import type { BeforeLeading, RemoteBackend } from './remote-backend.ts';
 
 let database: FakeDatabase;
 let clock: TrialClock;
@@ -121,7 +122,7 @@ describe('the election', () => {
   it('keeps the lead over a short absence of the database', async () => {
     const a = await start('a');
     database.away = true;
-    await clock.advance(1200);
+    await clock.advance(1000);
     database.away = false;
     await clock.advance(10_000);
     expect(epochOf(a)).toBe(1);
@@ -139,6 +140,83 @@ describe('the election', () => {
     const asked = a.readBarrier();
     expect(asked).toBeInstanceOf(Promise);
     await asked;
+  });
+
+  it('waits for as long as the holder counts on, whose version may have another lease', async () => {
+    const holder = {
+      session: 'another',
+      address: { nodeId: 'x', apiAddress: 'http://x', clusterAddress: 'https://x' },
+    };
+    for (const [leaseMs, waits] of [
+      [10_000, 10_000],
+      [undefined, 3000],
+    ] as const) {
+      database = new FakeDatabase();
+      database.lock = { epoch: 4, beat: 9, holder: { ...holder, ...(leaseMs === undefined ? {} : { leaseMs }) } };
+      const b = await start('b');
+      await clock.advance(waits - 600);
+      expect(b.ha.state()).toEqual({ role: 'standby', leader: holder.address });
+      await clock.advance(700);
+      expect(epochOf(b)).toBe(5);
+      await b.close();
+    }
+  });
+});
+
+describe('before a node leads', () => {
+  const first: BeforeLeading = {
+    admit: () => Promise.resolve(),
+    firstWrite: async (store) =>
+      (await store.get('first')) ? [] : [{ kind: 'put', key: 'first', value: Buffer.from('1') }],
+  };
+
+  async function startWith(beforeLeading: BeforeLeading): Promise<RemoteBackend> {
+    const node = await openNode('a', database, clock, { beforeLeading });
+    nodes.push(node);
+    node.ha.start();
+    await clock.advance(500);
+    return node;
+  }
+
+  it('it makes the first write of its reign, where there is one to make', async () => {
+    const a = await startWith(first);
+    expect([epochOf(a), database.head.index, database.values.has('first')]).toEqual([1, 1, true]);
+    await put(a, 'k', 'one');
+    await a.close();
+    const b = await start('b');
+    expect([epochOf(b), database.head.index]).toEqual([2, 2]);
+  });
+
+  it('does not lead where it cannot make it, and tries again', async () => {
+    let broken = true;
+    const a = await startWith({
+      ...first,
+      firstWrite: () => (broken ? Promise.reject(new StorageError('disk', 'not now')) : Promise.resolve([])),
+    });
+    expect(a.ha.state().role).toBe('standby');
+    const tried = database.head.epoch;
+    expect(tried).toBeGreaterThan(0);
+    await expect(putUnder(a, tried)).rejects.toMatchObject({ code: 'not-active' });
+    broken = false;
+    await clock.advance(1000);
+    expect(epochOf(a)).toBeGreaterThan(tried);
+  });
+
+  it('leaves the lead to others where it must not have it, and follows them', async () => {
+    let admitted = false;
+    const a = await startWith({
+      ...first,
+      admit: () => (admitted ? Promise.resolve() : Promise.reject(new StorageError('disk', 'too old'))),
+    });
+    expect([a.ha.state(), database.lock, database.head.epoch]).toEqual([{ role: 'standby' }, undefined, 0]);
+    const b = await start('b');
+    await clock.advance(1000);
+    expect([epochOf(a), epochOf(b)]).toEqual([0, 1]);
+    expect(a.ha.state()).toEqual({ role: 'standby', leader: b.ha.self });
+    await b.close();
+    admitted = true;
+    await clock.advance(1000);
+    expect(epochOf(a)).toBe(2);
   });
 });
 

@@ -5,15 +5,18 @@ import type { LockRecord, LockStore } from '../remote-store.ts';
 
 /**
  * So long a holder is believed after its last sign of life, in milliseconds. Each node measures it by its own steady
- * clock from when it saw the sign: no clock is compared with another's.
+ * clock from when it saw the sign: no clock is compared with another's. It stands in the lock's record, so that nodes of
+ * versions with different leases wait for what the holder counts on.
  */
-export const LEASE_MS = 3000;
+export const LEASE_MS = 2000;
+/** Of holders whose record does not say. */
+const FORMER_LEASE_MS = 3000;
 /** A holder trusts its own lease for less: clocks may run at slightly different rates. */
-const OWN_LEASE_MS = 2700;
+const OWN_LEASE_MS = 1800;
 /** A holder shows that it lives. */
-const BEAT_MS = 700;
+const BEAT_MS = 400;
 /** A standby looks. */
-const LOOK_MS = 250;
+const LOOK_MS = 200;
 /** Others may take what was given back before this node tries again. */
 const HAND_OVER_MS = 2000;
 
@@ -26,10 +29,12 @@ export interface ElectionParts {
   readonly log: Log;
   /** The store's epoch: the lock's is raised beyond it. */
   readonly storeEpoch: () => Promise<Epoch>;
+  /** Asked before the lock is taken. @throws StorageError where this node must not lead */
+  readonly admit: () => Promise<void>;
   /** Claims the store and catches up with it; true if it was claimed. */
   readonly takeOver: (epoch: Epoch) => Promise<boolean>;
-  /** Takes writes under this epoch from now on. */
-  readonly begin: (epoch: Epoch) => void;
+  /** Takes writes under this epoch from now on, and makes those that come before all others. */
+  readonly begin: (epoch: Epoch) => Promise<void>;
   /** Takes no more writes; resolves when none is on its way. */
   readonly end: () => Promise<void>;
 }
@@ -252,14 +257,15 @@ export class LockElection implements HaCoordinator {
     if (this.#seen?.beat !== record.beat) {
       this.#seen = { beat: record.beat, sinceMs: nowMs };
       this.#become({ role: 'standby', leader: record.holder.address });
-    } else if (nowMs - this.#seen.sinceMs >= LEASE_MS) {
+    } else if (nowMs - this.#seen.sinceMs >= (record.holder.leaseMs ?? FORMER_LEASE_MS)) {
       this.#become({ role: 'standby' });
       await this.#take(record);
     }
   }
 
   async #take(record: LockRecord | undefined): Promise<void> {
-    const { lock, clock, storeEpoch, log } = this.#parts;
+    const { lock, clock, storeEpoch, admit, log } = this.#parts;
+    await admit();
     const epoch = Math.max(record?.epoch ?? 0, await storeEpoch()) + 1;
     const beat = (record?.beat ?? 0) + 1;
     const sentMs = clock.monotonicMs();
@@ -276,7 +282,9 @@ export class LockElection implements HaCoordinator {
     // Beside the renewals: catching up may take longer than a lease.
     this.#takeOver(holding).catch((error: unknown) => {
       log.warn('taking over the storage failed; it is tried again', { error });
-      if (this.#holding === holding) this.#holding = undefined;
+      if (this.#holding !== holding) return;
+      this.#holding = undefined;
+      void this.#parts.end();
     });
   }
 
@@ -292,13 +300,14 @@ export class LockElection implements HaCoordinator {
       this.lost(holding.epoch, 'its lease ran out while it took over');
       return;
     }
-    begin(holding.epoch);
+    await begin(holding.epoch);
+    if (this.#holding !== holding || !this.#contending) return;
     log.info('this node is active', { epoch: holding.epoch });
     this.#become({ role: 'active', epoch: holding.epoch, sinceMs: clock.nowMs() });
   }
 
   #holder(): NonNullable<LockRecord['holder']> {
-    return { session: this.#session, address: this.self };
+    return { session: this.#session, address: this.self, leaseMs: LEASE_MS };
   }
 
   #become(state: HaState): void {

@@ -7,7 +7,9 @@ import type {
   KeyRange,
   ListOptions,
   NodeAddress,
+  Reader,
   WriteBatch,
+  WriteOp,
   WriteResult,
 } from '@coffer/storage';
 import { Unreachable } from '../remote-store.ts';
@@ -17,11 +19,20 @@ import { GroupWriter } from './group-writer.ts';
 import { LockElection } from './lock-election.ts';
 import { Turnstile } from './turnstile.ts';
 
+/** What is done before this node leads; nothing where it is left out. */
+export interface BeforeLeading {
+  /** @throws StorageError where this node must not lead */
+  admit(store: Reader): Promise<void>;
+  /** What to write before anything else. */
+  firstWrite(store: Reader): Promise<readonly WriteOp[]>;
+}
+
 export interface RemoteBackendParts {
   readonly store: RemoteStore;
   /** Undefined where this node is the only one (no `ha_enabled`). */
   readonly lock: LockStore | undefined;
   readonly self: NodeAddress;
+  readonly beforeLeading?: BeforeLeading;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -57,10 +68,13 @@ export class RemoteBackend implements Backend {
     this.ha = new LockElection({
       ...parts,
       storeEpoch: async () => (await store.head()).epoch,
+      admit: async () => parts.beforeLeading?.admit(this),
       takeOver: (epoch) => this.#takeOver(epoch),
-      begin: (epoch) => {
+      begin: async (epoch) => {
         this.#reign = epoch;
         this.#writer.begin(epoch);
+        const ops = (await parts.beforeLeading?.firstWrite(this)) ?? [];
+        if (ops.length > 0) await this.#writer.write({ ops, epoch });
       },
       end: async () => {
         this.#reign = undefined;

@@ -1,0 +1,40 @@
+import { StorageError } from '@coffer/storage';
+import type { Reader } from '@coffer/storage';
+import type { BeforeLeading } from '@coffer/storage-remote';
+import { isNewer, parseProgramVersion } from './version-guard.ts';
+import type { ProgramVersion } from './version-guard.ts';
+
+/** In a database, what `version.json` is in a folder: the newest program that has written there. In the clear. */
+export const NEWEST_PROGRAM_KEY = 'core/newest-program';
+
+/**
+ * What keeps a program that is too old from a database. It is asked when the storage is opened and before a node leads; the
+ * record is the first thing that a newer program writes when it leads, so that nothing of a later form is there without it.
+ * A downgrade within one format works, and is allowed.
+ */
+export function programGuard(program: ProgramVersion): BeforeLeading {
+  return {
+    admit: async (store) => {
+      const newest = await readNewest(store);
+      if (newest === undefined || newest.format <= program.format) return;
+      throw new StorageError(
+        'disk',
+        `the data in this database was last written by Coffer ${newest.version} (format ${String(newest.format)}), and ` +
+          `this is Coffer ${program.version}, which reads formats up to ${String(program.format)}: a downgrade that cannot ` +
+          `work. Start Coffer ${newest.version} or later, or restore a backup of the older version`,
+      );
+    },
+    firstWrite: async (store) => {
+      const newest = await readNewest(store);
+      if (newest && !isNewer(program, newest)) return [];
+      const { version, format } = program;
+      const value = new TextEncoder().encode(JSON.stringify({ version, format }));
+      return [{ kind: 'put', key: NEWEST_PROGRAM_KEY, value }];
+    },
+  };
+}
+
+async function readNewest(store: Reader): Promise<ProgramVersion | undefined> {
+  const bytes = await store.get(NEWEST_PROGRAM_KEY);
+  return bytes && parseProgramVersion(new TextDecoder().decode(bytes), `the entry ${NEWEST_PROGRAM_KEY}`);
+}
