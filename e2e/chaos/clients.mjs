@@ -2,9 +2,9 @@
  * The clients of a round: each does one call after the other, every call through a node picked anew, standbys and nodes in
  * trouble included. All writes carry values that no other write carries.
  */
-import { pause } from '../program.mjs';
-import { ask } from './http-client.mjs';
-import { nowNs } from './history.mjs';
+import { Caller } from './caller.mjs';
+import { TokenClients } from './token-clients.mjs';
+import { Witnesses } from './witnesses.mjs';
 
 const KV1 = 'chaos1';
 const KV2 = 'chaos2';
@@ -35,12 +35,16 @@ export async function mountForClients(request) {
  */
 export class Clients {
   #round;
+  #caller;
+  #others;
   #stop = false;
   #running = [];
-  #number = 0;
 
   constructor(round) {
     this.#round = round;
+    this.#caller = new Caller(round);
+    const stopped = () => this.#stop;
+    this.#others = [new TokenClients(round, this.#caller, stopped), new Witnesses(round, this.#caller, stopped)];
   }
 
   /** Starts them all. */
@@ -49,12 +53,11 @@ export class Clients {
       [3, (client) => this.#registers(client)],
       [3, (client) => this.#versions(client)],
       [3, (client) => this.#patches(client)],
-      [2, (client) => this.#tokens(client)],
       [1, (client) => this.#ledger(client)],
-      [1, (client) => this.#wrappedOnce(client)],
+      ...this.#others.flatMap((each) => each.kinds()),
     ];
     for (const [count, work] of kinds)
-      for (let index = 0; index < count; index++) this.#running.push(work(this.#client()));
+      for (let index = 0; index < count; index++) this.#running.push(work(this.#caller.client()));
   }
 
   /** Lets each finish its call. */
@@ -66,23 +69,24 @@ export class Clients {
   /** Every key once through every node: nothing acknowledged is lost, and all nodes agree. */
   async readAll() {
     for (const node of this.#round.nodes()) {
-      const client = this.#client();
-      for (let key = 0; key < KEYS; key++) {
-        await this.#readRegister(client, `register-${key}`, node);
-        await this.#readVersion(client, `version-${key}`, node);
-        await this.#readSubKeys(client, `patch-${key}`, node);
+      const client = this.#caller.client();
+      for (let number = 0; number < KEYS; number++) {
+        for (const key of this.#caller.keys(`register-${number}`)) await this.#readRegister(client, key, node);
+        for (const key of this.#caller.keys(`version-${number}`)) await this.#readVersion(client, key, node);
+        for (const key of this.#caller.keys(`patch-${number}`)) await this.#readSubKeys(client, key, node);
       }
+      for (const each of this.#others) await each.readAll?.(client, node);
     }
-    await this.checkLedger(this.#round.ledger.filter(({ round }) => round === this.#round.name));
+    await this.#readLedger();
   }
 
   /** Looks for what was acknowledged, in turn through all nodes. */
   async checkLedger(entries) {
-    const { history, token } = this.#round;
+    const { history } = this.#round;
     const nodes = this.#round.nodes();
     for (const [index, { path, value }] of entries.entries()) {
       const node = nodes[index % nodes.length];
-      const found = await this.#send(node, 'GET', path, { token, timeoutMs: 20_000 });
+      const found = await this.#caller.send(node, 'GET', path, { timeoutMs: 20_000 });
       if (found.outcome !== 'answered') history.surprises.push(`${node.id} does not serve ${path}: ${found.why}`);
       else if (found.status !== 200 || found.body?.data?.value !== value)
         history.surprises.push(`${node.id}: ${path} was acknowledged and is lost: ${found.status}`);
@@ -90,50 +94,25 @@ export class Clients {
     }
   }
 
-  #client() {
-    const client = { number: ++this.#number, random: this.#round.random.fork(), writes: 0 };
-    return client;
-  }
-
-  #node(client) {
-    return client.random.pick(this.#round.nodes());
-  }
-
-  #send(node, method, path, options = {}) {
-    const headers = { ...options.headers };
-    if (this.#round.staleReads && method === 'GET') headers['X-Vault-Inconsistent'] = 'allow-stale';
-    return ask(node, method, path, { token: this.#round.token, ...options, headers });
-  }
-
-  #record(client, node, model, input, send, read) {
-    return this.#round.history.record({ model, client: client.number, node: node.id, input }, send, read);
-  }
-
-  /** Between two calls: a moment, longer after a refusal. */
-  async #rest(client, output) {
-    await pause(output === undefined ? client.random.between(20, 60) : client.random.between(0, 12));
-  }
-
   // ---- KV version 1: put, get, delete
 
   async #registers(client) {
     while (!this.#stop) {
-      const name = `register-${client.random.below(KEYS)}`;
+      const key = this.#caller.key(`register-${client.random.below(KEYS)}`);
       const choice = client.random.below(10);
-      const node = this.#node(client);
-      if (choice < 5) await this.#rest(client, await this.#readRegister(client, name, node));
-      else await this.#rest(client, await this.#writeRegister(client, name, node, choice < 9));
+      const node = this.#caller.nodeFor(client);
+      if (choice < 5) await this.#caller.rest(client, await this.#readRegister(client, key, node));
+      else await this.#caller.rest(client, await this.#writeRegister(client, key, node, choice < 9));
     }
   }
 
-  #readRegister(client, name, node) {
-    const path = this.#path(name);
-    return this.#record(
+  #readRegister(client, key, node) {
+    return this.#caller.record(
       client,
       node,
       'subKeys',
-      { kind: 'read', path },
-      () => this.#send(node, 'GET', `${KV1}/${path}`),
+      { kind: 'read', path: key },
+      () => this.#caller.send(node, 'GET', `${KV1}/${key}`),
       ({ status, body }) => {
         if (status === 404) return { kind: 'data', data: undefined };
         return status === 200 ? { kind: 'data', data: Object.entries(body.data) } : undefined;
@@ -141,15 +120,14 @@ export class Clients {
     );
   }
 
-  #writeRegister(client, name, node, put) {
-    const path = this.#path(name);
+  #writeRegister(client, key, node, put) {
     const value = `${client.number}-${++client.writes}`;
-    return this.#record(
+    return this.#caller.record(
       client,
       node,
       'subKeys',
-      put ? { kind: 'replace', path, data: [['value', value]] } : { kind: 'delete', path },
-      () => this.#send(node, put ? 'PUT' : 'DELETE', `${KV1}/${path}`, { body: put ? { value } : undefined }),
+      put ? { kind: 'replace', path: key, data: [['value', value]] } : { kind: 'delete', path: key },
+      () => this.#caller.send(node, put ? 'PUT' : 'DELETE', `${KV1}/${key}`, { body: put ? { value } : undefined }),
       ({ status }) => (status === 204 ? { kind: put ? 'replaced' : 'deleted' } : undefined),
     );
   }
@@ -159,32 +137,31 @@ export class Clients {
   async #versions(client) {
     const known = new Map();
     while (!this.#stop) {
-      const name = `version-${client.random.below(KEYS)}`;
+      const key = this.#caller.key(`version-${client.random.below(KEYS)}`);
       const choice = client.random.below(10);
-      const node = this.#node(client);
+      const node = this.#caller.nodeFor(client);
       let output;
-      if (choice < 4) output = await this.#readVersion(client, name, node);
-      else if (choice < 9) output = await this.#writeVersion(client, name, node, known.get(name) ?? 0);
-      else output = await this.#deleteVersion(client, name, node);
-      if (output?.kind === 'missing') known.set(name, 0);
-      else if (output?.version !== undefined) known.set(name, output.version);
+      if (choice < 4) output = await this.#readVersion(client, key, node);
+      else if (choice < 9) output = await this.#writeVersion(client, key, node, known.get(key) ?? 0);
+      else output = await this.#deleteVersion(client, key, node);
+      if (output?.kind === 'missing') known.set(key, 0);
+      else if (output?.version !== undefined) known.set(key, output.version);
       // a mismatch: what is known is old
       else if (output?.kind === 'mismatch') {
-        const read = await this.#readVersion(client, name, this.#node(client));
-        if (read) known.set(name, read.version ?? 0);
+        const read = await this.#readVersion(client, key, this.#caller.nodeFor(client));
+        if (read) known.set(key, read.version ?? 0);
       }
-      await this.#rest(client, output);
+      await this.#caller.rest(client, output);
     }
   }
 
-  #readVersion(client, name, node) {
-    const path = this.#path(name);
-    return this.#record(
+  #readVersion(client, key, node) {
+    return this.#caller.record(
       client,
       node,
       'versioned',
-      { kind: 'read', path },
-      () => this.#send(node, 'GET', `${KV2}/data/${path}`),
+      { kind: 'read', path: key },
+      () => this.#caller.send(node, 'GET', `${KV2}/data/${key}`),
       ({ status, body }) => {
         if (status === 404 && !body?.data) return { kind: 'missing' };
         if (status !== 200 && status !== 404) return undefined;
@@ -193,17 +170,16 @@ export class Clients {
     );
   }
 
-  #writeVersion(client, name, node, known) {
-    const path = this.#path(name);
+  #writeVersion(client, key, node, known) {
     const value = `${client.number}-${++client.writes}`;
     const cas = client.random.chance(850) ? known : undefined;
-    return this.#record(
+    return this.#caller.record(
       client,
       node,
       'versioned',
-      { kind: 'write', path, value, ...(cas === undefined ? {} : { cas }) },
+      { kind: 'write', path: key, value, ...(cas === undefined ? {} : { cas }) },
       () =>
-        this.#send(node, 'POST', `${KV2}/data/${path}`, {
+        this.#caller.send(node, 'POST', `${KV2}/data/${key}`, {
           body: { data: { value }, ...(cas === undefined ? {} : { options: { cas } }) },
         }),
       ({ status, body }) => {
@@ -213,14 +189,13 @@ export class Clients {
     );
   }
 
-  #deleteVersion(client, name, node) {
-    const path = this.#path(name);
-    return this.#record(
+  #deleteVersion(client, key, node) {
+    return this.#caller.record(
       client,
       node,
       'versioned',
-      { kind: 'delete', path },
-      () => this.#send(node, 'DELETE', `${KV2}/data/${path}`),
+      { kind: 'delete', path: key },
+      () => this.#caller.send(node, 'DELETE', `${KV2}/data/${key}`),
       ({ status }) => (status === 204 ? { kind: 'deleted' } : undefined),
     );
   }
@@ -230,25 +205,29 @@ export class Clients {
   async #patches(client) {
     const created = new Set();
     while (!this.#stop) {
-      const name = `patch-${client.random.below(KEYS)}`;
-      const node = this.#node(client);
-      // one of them creates a path once, and nobody replaces it after that
-      if (!created.has(name) && (await this.#createOnce(client, name, node))) created.add(name);
-      if (client.random.chance(300)) await this.#rest(client, await this.#readSubKeys(client, name, node));
-      else await this.#rest(client, await this.#patch(client, name, node));
+      const key = this.#caller.key(`patch-${client.random.below(KEYS)}`);
+      const node = this.#caller.nodeFor(client);
+      // one of them creates a path once, and nobody replaces it after that, unless it is gone
+      if (!created.has(key) && (await this.#createOnce(client, key, node))) created.add(key);
+      if (client.random.chance(300)) await this.#caller.rest(client, await this.#readSubKeys(client, key, node));
+      else {
+        const output = await this.#patch(client, key, node);
+        // a restore took it back
+        if (output?.found === false) created.delete(key);
+        await this.#caller.rest(client, output);
+      }
     }
   }
 
   /** With `cas=0`, so that only one creation can be. @returns whether it exists now for certain */
-  async #createOnce(client, name, node) {
-    const path = this.#path(name);
-    const output = await this.#record(
+  async #createOnce(client, key, node) {
+    const output = await this.#caller.record(
       client,
       node,
       'subKeys',
-      { kind: 'replace', path, data: [['born', '1']] },
+      { kind: 'replace', path: key, data: [['born', '1']] },
       async () => {
-        const answer = await this.#send(node, 'POST', `${KV2}/data/${path}`, {
+        const answer = await this.#caller.send(node, 'POST', `${KV2}/data/${key}`, {
           body: { data: { born: '1' }, options: { cas: 0 } },
         });
         // another was first: this one did nothing
@@ -259,18 +238,17 @@ export class Clients {
       ({ status }) => (status === 200 ? { kind: 'replaced' } : undefined),
     );
     if (output) return true;
-    const read = await this.#readSubKeys(client, name, node);
+    const read = await this.#readSubKeys(client, key, node);
     return read?.data !== undefined;
   }
 
-  #readSubKeys(client, name, node) {
-    const path = this.#path(name);
-    return this.#record(
+  #readSubKeys(client, key, node) {
+    return this.#caller.record(
       client,
       node,
       'subKeys',
-      { kind: 'read', path },
-      () => this.#send(node, 'GET', `${KV2}/data/${path}`),
+      { kind: 'read', path: key },
+      () => this.#caller.send(node, 'GET', `${KV2}/data/${key}`),
       ({ status, body }) => {
         if (status === 404) return { kind: 'data', data: undefined };
         return status === 200 ? { kind: 'data', data: Object.entries(body.data.data) } : undefined;
@@ -278,16 +256,15 @@ export class Clients {
     );
   }
 
-  #patch(client, name, node) {
-    const path = this.#path(name);
+  #patch(client, key, node) {
     const changes = [[`client-${client.number}`, String(++client.writes)]];
-    return this.#record(
+    return this.#caller.record(
       client,
       node,
       'subKeys',
-      { kind: 'patch', path, changes },
+      { kind: 'patch', path: key, changes },
       () =>
-        this.#send(node, 'PATCH', `${KV2}/data/${path}`, {
+        this.#caller.send(node, 'PATCH', `${KV2}/data/${key}`, {
           body: { data: Object.fromEntries(changes) },
           headers: { 'Content-Type': 'application/merge-patch+json' },
         }),
@@ -295,122 +272,41 @@ export class Clients {
     );
   }
 
-  // ---- tokens: made on one node, known on all; revoked on one, refused on all
-
-  async #tokens(client) {
-    while (!this.#stop) {
-      const made = await this.#send(this.#node(client), 'POST', 'auth/token/create', {
-        body: { policies: ['chaos'], ttl: '1h', no_parent: true },
-      });
-      const token = made.body?.auth?.client_token;
-      if (made.outcome !== 'answered' || token === undefined) {
-        if (made.outcome === 'answered')
-          this.#round.history.surprises.push(`a token was not made: ${made.status} ${JSON.stringify(made.body)}`);
-        await this.#rest(client, undefined);
-        continue;
-      }
-      const key = `token-${this.#round.name}-${client.number}-${++client.writes}`;
-      const { history } = this.#round;
-      const at = nowNs();
-      history.operations.push({
-        model: 'register',
-        client: client.number,
-        node: '-',
-        input: { kind: 'put', key, value: 'live' },
-        start: at,
-        end: at,
-        output: { kind: 'stored' },
-      });
-      for (let use = client.random.below(3); use >= 0; use--) await this.#use(client, key, token, this.#node(client));
-      // somebody goes on using it while it is revoked
-      const user = this.#use(client, key, token, this.#node(client));
-      await this.#revoke(client, key, token, this.#node(client));
-      await user;
-      await Promise.all(this.#round.nodes().map((node) => this.#use(client, key, token, node)));
-      await this.#rest(client, 'done');
-    }
-  }
-
-  #use(client, key, token, node) {
-    return this.#record(
-      client,
-      node,
-      'register',
-      { kind: 'get', key },
-      () => this.#send(node, 'GET', 'auth/token/lookup-self', { token }),
-      ({ status }) => {
-        if (status === 200) return { kind: 'got', value: 'live' };
-        return status === 403 ? { kind: 'got', value: 'revoked' } : undefined;
-      },
-    );
-  }
-
-  #revoke(client, key, token, node) {
-    return this.#record(
-      client,
-      node,
-      'register',
-      { kind: 'put', key, value: 'revoked' },
-      async () => {
-        const answer = await this.#send(node, 'POST', 'auth/token/revoke', { body: { token } });
-        // it is made of several writes, of which the first takes the token's power away: 503 says that it can be
-        // repeated, not that nothing was done
-        return answer.outcome === 'refused' && answer.status === 503 ? { ...answer, outcome: 'unknown' } : answer;
-      },
-      ({ status }) => (status === 204 ? { kind: 'stored' } : undefined),
-    );
-  }
-
-  // ---- a wrapped answer is given out once
-
-  async #wrappedOnce(client) {
-    const { history } = this.#round;
-    while (!this.#stop) {
-      const wrapped = await this.#send(this.#node(client), 'POST', 'sys/wrapping/wrap', {
-        body: { secret: 'x' },
-        headers: { 'X-Vault-Wrap-TTL': '60s' },
-      });
-      const token = wrapped.body?.wrap_info?.token;
-      if (token !== undefined) {
-        const answers = await Promise.all(
-          [0, 1, 2].map(() => this.#send(this.#node(client), 'POST', 'sys/wrapping/unwrap', { token })),
-        );
-        const given = answers.filter(({ status }) => status === 200).length;
-        if (given > 1) history.surprises.push(`a wrapped answer was given out ${given} times`);
-        // nobody got it though nobody can have lost it
-        if (given === 0 && answers.every(({ outcome }) => outcome === 'answered'))
-          history.surprises.push(
-            `a wrapped answer was given to nobody: ${answers.map(({ status }) => status).join(' ')}`,
-          );
-        history.counts.ok += given;
-      } else if (wrapped.outcome === 'answered')
-        history.surprises.push(`nothing was wrapped: ${wrapped.status} ${JSON.stringify(wrapped.body)}`);
-      await pause(client.random.between(50, 150));
-    }
-  }
-
   // ---- written once, never changed
 
   async #ledger(client) {
-    const { history, ledger, token, name } = this.#round;
+    const { ledger, name } = this.#round;
     while (!this.#stop) {
-      const path = `${KV1}/ledger-${name}-${client.number}-${++client.writes}`;
+      const key = `ledger-${name}-${client.number}-${++client.writes}`;
       const value = `v-${client.writes}`;
-      const answer = await ask(this.#node(client), 'PUT', path, { token, body: { value } });
-      if (answer.status === 204) {
-        ledger.push({ round: name, path, value });
-        history.goodWrites.push(nowNs());
-        history.counts.ok++;
-        await this.#rest(client, 'done');
-      } else {
-        if (answer.outcome === 'answered') history.surprises.push(`PUT ${path} answered ${answer.status}`);
-        else history.counts[answer.outcome]++;
-        await this.#rest(client, undefined);
-      }
+      const node = this.#caller.nodeFor(client);
+      const output = await this.#caller.record(
+        client,
+        node,
+        'subKeys',
+        { kind: 'replace', path: key, data: [['value', value]] },
+        () => this.#caller.send(node, 'PUT', `${KV1}/${key}`, { body: { value } }),
+        ({ status }) => (status === 204 ? { kind: 'replaced' } : undefined),
+      );
+      if (output) ledger.push({ round: name, key, path: `${KV1}/${key}`, value });
+      await this.#caller.rest(client, output);
     }
   }
 
-  #path(name) {
-    return `${this.#round.name}-${name}`;
+  /** What this round acknowledged is there, or was taken back by a restore, which the checker has to agree with. */
+  async #readLedger() {
+    const { history, ledger, name } = this.#round;
+    const client = this.#caller.client();
+    const nodes = this.#round.nodes();
+    const lost = new Set();
+    for (const [index, entry] of ledger.filter(({ round }) => round === name).entries()) {
+      const node = nodes[index % nodes.length];
+      const output = await this.#readRegister(client, entry.key, node);
+      if (output === undefined) history.surprises.push(`${node.id} does not serve ${entry.path}`);
+      else if (output.data === undefined) lost.add(entry);
+    }
+    if (history.restores.length === 0)
+      for (const { path } of lost) history.surprises.push(`${path} was acknowledged and is lost`);
+    ledger.splice(0, ledger.length, ...ledger.filter((entry) => !lost.has(entry)));
   }
 }

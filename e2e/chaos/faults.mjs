@@ -6,6 +6,7 @@ import { call } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
 import { RECOVERY_MS_MAX } from './chaos-cluster.mjs';
 import { resetConnections } from './http-client.mjs';
+import { restoreUnder } from './restore-faults.mjs';
 
 /** What this machine offers for faults that need more than signals. @returns {Set<string>} */
 export function whatTheMachineOffers(scratch) {
@@ -28,11 +29,12 @@ export function whatTheMachineOffers(scratch) {
  * @param {object} fault as `planRound` makes it
  * @param {import('./chaos-cluster.mjs').ChaosCluster} cluster
  * @param {(what: string) => void} note what was really done, to whom
+ * @param {import('./history.mjs').History} history of what clients saw; restores are part of it
  */
-export async function doFault(fault, cluster, note) {
-  const work = KINDS[fault.kind];
+export async function doFault(fault, cluster, note, history) {
+  const work = fault.restore ? restoreUnder((kind, other) => KINDS[kind](other)) : KINDS[fault.kind];
   if (!work) throw new Error(`no such fault: ${fault.kind}`);
-  await work({ ...fault, cluster, note, hold: () => pause(fault.forMs) });
+  await work({ ...fault, cluster, note, history, hold: () => pause(fault.forMs) });
 }
 
 const nodeOf = ({ cluster, node }) => cluster.nodes[node];

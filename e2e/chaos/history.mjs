@@ -1,18 +1,15 @@
 /** What clients did and saw, and whether a store that loses nothing and never shows old data could have answered so. */
-import {
-  checkLinearizable,
-  printOffence,
-  registerModel,
-  subKeysModel,
-} from '../../libs/testing/dist/linearizability/index.js';
+import { checkLinearizable, printOffence, subKeysModel } from '../../libs/testing/dist/linearizability/index.js';
+import { nowNs } from './clock.mjs';
+import { restorable } from './restorable-model.mjs';
+import { storeModel } from './store-model.mjs';
+import { tokenModel } from './token-model.mjs';
 import { versionedModel } from './versioned-model.mjs';
 
-const MODELS = { register: registerModel, subKeys: subKeysModel, versioned: versionedModel };
+const MODELS = { subKeys: subKeysModel, versioned: versionedModel, token: tokenModel, store: storeModel };
 
-const origin = process.hrtime.bigint();
-
-/** Nanoseconds of one monotonic clock. */
-export const nowNs = () => Number(process.hrtime.bigint() - origin);
+/** Tries to place an operation, for one key. */
+const STEPS_MAX = 2_000_000;
 
 /** All operations of one round. */
 export class History {
@@ -25,6 +22,12 @@ export class History {
   counts = { ok: 0, refused: 0, unknown: 0 };
   /** How often each reason of a refusal or an unknown outcome was met. */
   reasons = new Map();
+  /** How many writes of unknown outcome each key has. */
+  unknownWrites = new Map();
+  /** Snapshots that were saved: when the call began and when the snapshot was there. */
+  saves = [];
+  /** Restores that were done, and those whose `end` is Infinity: they may be done at any time, or never. */
+  restores = [];
 
   /**
    * Records one call.
@@ -42,8 +45,7 @@ export class History {
       this.counts[answer.outcome]++;
       const reason = `${answer.outcome}: ${answer.why}`;
       this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
-      if (answer.outcome === 'unknown' && !MODELS[model].readOnly(input))
-        this.operations.push({ model, client, node, input, start, end: Infinity });
+      if (answer.outcome === 'unknown') this.#open({ model, client, node, input, start });
       return undefined;
     }
     const output = read(answer);
@@ -51,13 +53,60 @@ export class History {
       const described = MODELS[model].describe(input, undefined);
       this.surprises.push(`${node}: ${described} answered ${answer.status} ${JSON.stringify(answer.body ?? '')}`);
       // whatever it means, it may have taken effect
-      if (!MODELS[model].readOnly(input)) this.operations.push({ model, client, node, input, start, end: Infinity });
+      this.#open({ model, client, node, input, start });
       return undefined;
     }
     this.counts.ok++;
     this.operations.push({ model, client, node, input, start, end, output });
     if (!MODELS[model].readOnly(input)) this.goodWrites.push(end);
     return output;
+  }
+
+  /** A call that may take effect at any time from its start on, or never. */
+  #open(operation) {
+    const model = MODELS[operation.model];
+    if (model.readOnly(operation.input)) return;
+    this.operations.push({ ...operation, end: Infinity });
+    const key = model.partition(operation.input);
+    this.unknownWrites.set(key, (this.unknownWrites.get(key) ?? 0) + 1);
+  }
+
+  /** A snapshot is there that was taken between `start` and `end`. @returns {string} its id */
+  saved(start, end) {
+    const id = `s${this.saves.length + 1}`;
+    this.saves.push({ id, start, end });
+    return id;
+  }
+
+  /**
+   * A restore begins.
+   *
+   * @returns {(outcome: 'answered' | 'refused' | 'unknown') => void} to be called when its outcome is known as far as it will be
+   */
+  restoring(id) {
+    const restore = { id, start: nowNs(), end: Infinity };
+    this.restores.push(restore);
+    return (outcome) => {
+      if (outcome === 'answered') restore.end = nowNs();
+      if (outcome === 'refused') this.restores.splice(this.restores.indexOf(restore), 1);
+    };
+  }
+
+  /** Whether another state may have taken the place of the present one between two moments. */
+  mayHaveRestored(fromNs, toNs) {
+    return this.restores.some(({ start, end }) => start <= toNs && end >= fromNs);
+  }
+
+  /** Saves and restores as operations on any key. */
+  snapshots() {
+    const restored = new Set(this.restores.map(({ id }) => id));
+    const used = this.saves.filter(({ id }) => restored.has(id));
+    return [
+      ...used.map((save) => ({ ...save, input: { snapshot: 'save', id: save.id } })),
+      ...this.restores.map((restore) => ({ ...restore, input: { snapshot: 'restore', id: restore.id } })),
+    ].map(({ input, start, end }) => {
+      return { client: 0, input, start, end, ...(end === Infinity ? {} : { output: { kind: 'done' } }) };
+    });
   }
 }
 
@@ -69,21 +118,23 @@ export class History {
 export function judge(history) {
   const violations = [...history.surprises];
   const undecided = [];
+  const snapshots = history.snapshots();
   for (const [name, model] of Object.entries(MODELS)) {
     const operations = history.operations.filter((each) => each.model === name);
     // key by key, so that one that cannot be decided hides nothing of the others
     for (const [key, ofKey] of Map.groupBy(operations, ({ input }) => model.partition(input))) {
-      const result = checkLinearizable(model, ofKey, { stepsMax: 2_000_000 });
+      const result = checkLinearizable(restorable(model, key), [...ofKey, ...snapshots], { stepsMax: STEPS_MAX });
       if (result.verdict === 'not-linearizable')
         violations.push(`${name} ${key}: not linearizable\n${printOffence(result.offence, 12)}`);
       if (result.verdict === 'undecided') undecided.push(`${name} ${key}: undecided after ${result.steps} steps`);
     }
   }
-  violations.push(...twoWinners(history.operations), ...lostSubKeys(history.operations));
+  // These say more plainly what the checker finds, too; after a restore they would be wrong.
+  if (snapshots.length === 0) violations.push(...twoWinners(history.operations), ...lostSubKeys(history.operations));
   return { violations, undecided, checked: history.operations.length };
 }
 
-/** A version was acknowledged to two check-and-set writes. The checker finds it too; this says it plainly. */
+/** A version was acknowledged to two check-and-set writes. */
 function twoWinners(operations) {
   const winners = new Map();
   const found = [];

@@ -1,5 +1,6 @@
 /** Requests of the chaos clients: connections kept alive for each node, and three outcomes instead of two. */
 import { Agent, request } from 'node:http';
+import { nowNs } from './clock.mjs';
 
 const agents = new Map();
 
@@ -25,8 +26,11 @@ export function closeConnections() {
 /**
  * One request.
  *
- * @returns {Promise<{outcome: 'answered', status: number, body: any} | {outcome: 'refused' | 'unknown', why: string}>}
- *   `refused`: it certainly did not take effect; `unknown`: nobody can tell
+ * @param options.body bytes go as they are, all else as JSON
+ * @returns {Promise<{outcome: 'answered', status: number, body: any, bytes: Buffer, begunNs: number}
+ *   | {outcome: 'refused' | 'unknown', why: string}>}
+ *   `refused`: it certainly did not take effect; `unknown`: nobody can tell. `begunNs` is when the answer began; `body` is
+ *   undefined where it is not JSON
  */
 export async function ask(node, method, path, { token, body, headers = {}, timeoutMs = 4_000 } = {}) {
   let answer;
@@ -47,7 +51,8 @@ export async function ask(node, method, path, { token, body, headers = {}, timeo
 
 function exchange(node, method, path, { token, body, headers, timeoutMs }) {
   return new Promise((resolve, reject) => {
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+    const contentType = Buffer.isBuffer(body) ? 'application/octet-stream' : 'application/json';
     const sent = request(
       `${node.url}/v1/${path}`,
       {
@@ -55,20 +60,20 @@ function exchange(node, method, path, { token, body, headers, timeoutMs }) {
         agent: agentOf(node),
         headers: {
           ...(token ? { 'X-Vault-Token': token } : {}),
-          ...(text === undefined
-            ? {}
-            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+          ...(bytes === undefined ? {} : { 'Content-Type': contentType, 'Content-Length': bytes.length }),
           ...headers,
         },
       },
       (response) => {
         const chunks = [];
+        const begunNs = nowNs();
         response.on('data', (chunk) => chunks.push(chunk));
         response.once('error', reject);
         response.once('end', () => {
-          const answer = Buffer.concat(chunks).toString('utf8');
+          const answer = { status: response.statusCode, bytes: Buffer.concat(chunks), begunNs };
+          if (answer.bytes.length === 0 || !/json/.test(response.headers['content-type'])) return resolve(answer);
           try {
-            resolve({ status: response.statusCode, body: answer === '' ? undefined : JSON.parse(answer) });
+            resolve({ ...answer, body: JSON.parse(answer.bytes.toString('utf8')) });
           } catch (error) {
             reject(error);
           }
@@ -85,6 +90,6 @@ function exchange(node, method, path, { token, body, headers, timeoutMs }) {
       reject(Object.assign(new Error('closed before the answer'), { code: 'CLOSED' }));
     });
     sent.once('error', reject);
-    sent.end(text);
+    sent.end(bytes);
   });
 }

@@ -3,7 +3,8 @@ import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
 import { pause } from '../program.mjs';
 import { Clients } from './clients.mjs';
 import { dismissGuest, doFault } from './faults.mjs';
-import { History, judge, longestGapMs, nowNs } from './history.mjs';
+import { nowNs } from './clock.mjs';
+import { History, judge, longestGapMs } from './history.mjs';
 import { planRound, printPlan } from './plan.mjs';
 
 /**
@@ -18,13 +19,14 @@ export async function runRound({
   cluster,
   ledger,
   only,
+  each,
   offers,
   roundMs,
   faults: count,
   staleReads,
   plan: given,
 }) {
-  const plan = given ?? planRound(seed, { roundMs, faults: count, only, offers });
+  const plan = given ?? planRound(seed, { roundMs, faults: count, only, each, offers });
   const history = new History();
   const random = new SeededRandom(seed).fork();
   const lines = [`round ${seed}`, printPlan(plan)];
@@ -45,7 +47,7 @@ export async function runRound({
   const faults = plan.map(async (fault) => {
     await pause(fault.atMs);
     try {
-      await doFault(fault, cluster, note);
+      await doFault(fault, cluster, note, history);
     } catch (error) {
       problems.push(`${fault.kind} could not be done or undone: ${error.message}`);
     }
@@ -54,6 +56,8 @@ export async function runRound({
   const workedNs = nowNs();
   await recover(cluster, problems, note);
   await clients.stop();
+  if (problems.length === 0 && history.restores.some(({ end }) => end === Infinity))
+    await endRestores(cluster, problems, note);
   if (problems.length === 0) await clients.readAll();
   const { violations, undecided, checked } = judge(history);
   problems.push(...violations, ...cluster.incidents.splice(0));
@@ -85,5 +89,20 @@ async function recover(cluster, problems, note) {
     note('whole again');
   } catch (error) {
     problems.push(`the cluster did not recover: ${error.message}`);
+  }
+}
+
+/**
+ * A restore whose answer was lost may still be under way: what the former leader left unfinished, the next one gives up.
+ * So that what is read from here on stays.
+ */
+async function endRestores(cluster, problems, note) {
+  try {
+    const { status } = await cluster.request(await cluster.active(), 'PUT', 'sys/step-down', { timeoutMs: 15_000 });
+    if (status !== 204) throw new Error(`sys/step-down answered ${status}`);
+    await cluster.ready();
+    note('no restore is under way any more');
+  } catch (error) {
+    problems.push(`the cluster did not change its leader: ${error.message}`);
   }
 }

@@ -5,11 +5,12 @@
  * `N passed, N failed`, a round each; exit code 1 where one failed.
  *
  *   --rounds=200        how many rounds (default 200; 0: until --minutes are over)
- *   --short             the short form: eight rounds, one for each family of faults
+ *   --short             the short form: nine rounds, one for each family of faults
  *   --minutes=N         ends after the round in which so many minutes are over
  *   --seed=N            of the first round, the next one is one higher; chosen and printed if left out
  *   --round-ms=4000     how long clients work in each
  *   --faults=a,b        only these kinds; see plan.mjs
+ *   --each=a,b          one of these kinds is in every round, besides others
  *   --faults-per-round=N   instead of one to three
  *   --rounds-per-cluster=20   after so many, a new cluster
  *   --trailing-logs=N   how many entries the log keeps; chosen by the seed of a cluster's first round if left out
@@ -29,6 +30,7 @@ import { ChaosCluster } from './chaos-cluster.mjs';
 import { Clients, mountForClients } from './clients.mjs';
 import { closeConnections } from './http-client.mjs';
 import { History } from './history.mjs';
+import { fill } from './restore-faults.mjs';
 import { runRound } from './round.mjs';
 import { runEtcd, runPostgresql } from '../../libs/testing/dist/databases/index.js';
 import { SeededRandom } from '../../libs/testing/dist/sim/seeded-random.js';
@@ -41,6 +43,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string' },
     'round-ms': { type: 'string', default: '4000' },
     faults: { type: 'string', default: '' },
+    each: { type: 'string', default: '' },
     'faults-per-round': { type: 'string' },
     'rounds-per-cluster': { type: 'string', default: '20' },
     'trailing-logs': { type: 'string' },
@@ -53,7 +56,8 @@ const { values: options } = parseArgs({
 const firstSeed = options.seed === undefined ? Date.now() % 1_000_000_000 : Number(options.seed);
 const endMs = options.minutes === undefined ? Infinity : performance.now() + Number(options.minutes) * 60_000;
 const roundsPerCluster = Number(options['rounds-per-cluster']);
-const only = options.faults === '' ? [] : options.faults.split(',');
+const kindsOf = (list) => (list === '' ? [] : list.split(','));
+const only = kindsOf(options.faults);
 
 const scratch = mkdtempSync(join(tmpdir(), 'coffer-chaos-probe-'));
 const DATABASES = {
@@ -96,7 +100,9 @@ async function newCluster(seed) {
   });
   ledger = [];
   const active = await cluster.active(30_000);
-  await mountForClients((method, path, rest) => cluster.request(active, method, path, rest));
+  const request = (method, path, rest) => cluster.request(active, method, path, rest);
+  await mountForClients(request);
+  if (!runDatabase) await fill(request);
 }
 
 /** At the end of a cluster's life, what all its rounds acknowledged is still there. */
@@ -134,6 +140,7 @@ try {
       cluster,
       ledger,
       only: families?.[index] ?? only,
+      each: kindsOf(options.each),
       offers,
       roundMs: Number(options['round-ms']),
       faults: options['faults-per-round'] === undefined ? undefined : Number(options['faults-per-round']),
