@@ -210,6 +210,34 @@ describe('a disk that hangs', () => {
   });
 });
 
+describe('the disk of a standby that hangs', () => {
+  it('takes nothing of what it knows: it still sends on what is not for it when the disk works again', async () => {
+    const nodes = await cluster.of('a', 'b', 'c');
+    const leader = cluster.leader();
+    const [standby] = others(nodes, leader) as [RaftNode];
+    const known = { role: 'standby', leader: leader.self };
+    await until(() => standby.state().role === 'standby' && 'leader' in standby.state());
+    const { commit } = LevelDisk.prototype;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const spy = jest.spyOn(LevelDisk.prototype, 'commit').mockImplementation(async function (
+      this: LevelDisk,
+      change: DiskChange,
+    ) {
+      if (this.identity?.nodeId === standby.self.nodeId) await released;
+      return commit.call(this, change);
+    });
+    await put(leader, 'k', 'v');
+    await until(() => standby.health().disk === 'stuck');
+    expect(standby.state()).toEqual(known);
+    release();
+    await until(() => standby.health().disk === 'ok');
+    spy.mockRestore();
+    expect(await readAt(standby, 'k')).toBe('v');
+    expect(standby.state()).toEqual(known);
+  });
+});
+
 describe('a follower that lags', () => {
   it('gets a snapshot while writes go on', async () => {
     cluster = await recreated({ logEntriesMax: 20 });

@@ -41,6 +41,8 @@ export class FakeTransport implements Transport {
   readonly #network: FakeNetwork;
   readonly #handlers = new Map<string, Handler>();
   #open = false;
+  /** Resolves when it is closed. */
+  #closing = Promise.withResolvers<void>();
   #peers: ReadonlyMap<PeerId, NodeAddress> = new Map();
   #onMessage: (message: Message) => void = () => undefined;
   #onUnreachable: (peer: PeerId, how: 'refused' | 'silent') => void = () => undefined;
@@ -76,11 +78,13 @@ export class FakeTransport implements Transport {
 
   open(): Promise<void> {
     this.#open = true;
+    this.#closing = Promise.withResolvers();
     return Promise.resolve();
   }
 
   close(): Promise<void> {
     this.#open = false;
+    this.#closing.resolve();
     return Promise.resolve();
   }
 
@@ -132,7 +136,8 @@ export class FakeTransport implements Transport {
 
   async *#pieces(target: FakeTransport, contents: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of contents) {
-      await this.betweenPieces();
+      await Promise.race([this.betweenPieces(), this.#closing.promise, target.#closing.promise]);
+      if (!this.#open || !target.#open) throw new Error('one end was closed');
       if (!this.#network.reaches(this.nodeId, target.nodeId)) throw new Error('the line was cut');
       yield structuredClone(piece);
     }

@@ -292,6 +292,7 @@ export class RaftBackend implements RaftNode {
       this.#conditions.notice();
     }
     await this.#links.close();
+    await session?.snapshots.ended();
   }
 
   join(grant: JoinGrant, signal: AbortSignal): Promise<void> {

@@ -138,6 +138,7 @@ export class RaftDriver {
     if (!this.#stopped) await this.flush();
     this.#stopped = true;
     if (this.#pumping) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#settleStaged();
   }
 
   /** Stops at once, as after a failure. */
@@ -145,8 +146,7 @@ export class RaftDriver {
     this.#ticking?.();
     this.#stopped = true;
     this.#release(this.#flushed);
-    this.#staged?.done('unwanted');
-    this.#staged = undefined;
+    this.#settleStaged();
   }
 
   /** Does something with raft and then what raft asks for. Defects end the process. */
@@ -183,6 +183,10 @@ export class RaftDriver {
 
   /** A received snapshot is complete and verified: hand it to raft. */
   offer(staged: StagedSnapshot, message: Message): void {
+    if (this.#stopped) {
+      staged.done('unwanted');
+      return;
+    }
     this.#staged = staged;
     this.act(() => this.#raft.step(message));
     this.wake();
@@ -362,7 +366,13 @@ export class RaftDriver {
       this.#hooks.members(staged.members);
       this.#hooks.replaced(meta.index);
     };
-    await this.#disk.install(meta, staged.members, hardState, switched, staged.restore);
+    try {
+      await this.#disk.install(meta, staged.members, hardState, switched, staged.restore);
+    } catch (error) {
+      // Else the leader would wait for ever for word of it.
+      staged.done('unwanted');
+      throw error;
+    }
     staged.done('installed');
   }
 

@@ -317,7 +317,8 @@ export class RaftSession {
     this.#stuck = stuck;
     if (stuck) {
       this.#log.error('the disk is stuck: a write does not come to an end');
-      if (!this.#alone) this.#becomeStandby(undefined);
+      // A standby keeps the leader that it knows: nobody tells it again where that stays the same.
+      if (this.leads && !this.#alone) this.#becomeStandby(undefined);
     } else {
       this.#log.warn('the disk works again');
       const { role, term } = this.raft.status();

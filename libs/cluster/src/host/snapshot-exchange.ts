@@ -11,6 +11,8 @@ import type { RaftDriver } from './raft-driver.ts';
 /** Records are staged in batches of about so many bytes. */
 const STAGE_BYTES = 1 << 20;
 
+const NOTHING = (): void => undefined;
+
 /** A consistent copy of the state with what it stands for. The caller closes the view. */
 export async function openSnapshot(
   disk: LevelDisk,
@@ -45,6 +47,7 @@ export class SnapshotExchange {
   readonly #self: PeerId;
   readonly #clusterId: string;
   readonly #sending = new Set<PeerId>();
+  readonly #underWay = new Set<Promise<void>>();
   #receiving = false;
   #sent = 0;
 
@@ -74,7 +77,7 @@ export class SnapshotExchange {
     if (this.#sending.has(to)) return;
     this.#sending.add(to);
     this.#driver.need(to, this.#disk.log.firstIndex());
-    void this.#stream(to)
+    const sending = this.#stream(to)
       .then(
         () => {
           this.#sent++;
@@ -89,6 +92,24 @@ export class SnapshotExchange {
         this.#sending.delete(to);
         this.#driver.need(to, undefined);
       });
+    void this.#whileUnderWay(sending);
+  }
+
+  /**
+   * Resolves when nothing of it reads from or writes to the disk any more. To be waited for before the disk is closed,
+   * once the driver is stopped and the transport closed: that ends what is under way.
+   */
+  async ended(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** @returns what settles as `work` does */
+  #whileUnderWay(work: Promise<void>): Promise<void> {
+    // How it went is told to whoever began it.
+    const over = work.then(NOTHING, NOTHING);
+    this.#underWay.add(over);
+    void over.then(() => this.#underWay.delete(over));
+    return work;
   }
 
   async #stream(to: PeerId): Promise<void> {
@@ -96,7 +117,12 @@ export class SnapshotExchange {
     const { view, header } = await openSnapshot(this.#disk, this.#clusterId, this.#driver.standing.term);
     this.#driver.need(to, header.index + 1);
     const meta = { index: header.index, term: header.term, membership: header.members.membership };
-    await this.#transport.sendSnapshot(to, meta, streamSnapshot(view, header));
+    try {
+      await this.#transport.sendSnapshot(to, meta, streamSnapshot(view, header));
+    } finally {
+      // Who could not be reached has read nothing, and a stream that was not begun does not close it.
+      await view.close();
+    }
   }
 
   /**
@@ -104,7 +130,11 @@ export class SnapshotExchange {
    *
    * @throws StorageError `corrupt`, `conflict` (another is being received, or raft did not want it), `disk`
    */
-  async receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
+  receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#whileUnderWay(this.#receive(from, meta, contents));
+  }
+
+  async #receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#receiving) throw new StorageError('conflict', 'another snapshot is being received');
     this.#receiving = true;
     try {
