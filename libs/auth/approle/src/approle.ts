@@ -1,4 +1,5 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { RequestError, badRequest } from '@coffer/sdk';
 import type { MountContext, ReadableView, StorageView } from '@coffer/sdk';
 import { roleIds, roleKey, roles, secretIdAccessors, secretIds } from './role.ts';
@@ -7,11 +8,11 @@ import type { Role, SecretId } from './role.ts';
 /** A mount of the method: what its paths share. */
 export class AppRole {
   readonly mount: MountContext;
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
 
   constructor(mount: MountContext) {
     this.mount = mount;
-    this.#key = mount.derive('approle-ids', 32);
+    this.#key = createSecretKey(mount.derive('approle-ids', 32));
   }
 
   /** Role ids and secret ids are stored under their HMACs. */

@@ -1,15 +1,16 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { Secret } from '@coffer/kernel';
 import { isRawJson } from '@coffer/sdk';
 
 /** Replaces values by HMAC-SHA-256 under a device's salt, so that lines can be searched for a known value but show none. */
 export class Hasher {
-  readonly #salt: Buffer;
+  readonly #salt: KeyObject;
   readonly #raw: boolean;
 
   /** @param raw `log_raw`: show everything, for those who said so */
   constructor(salt: Uint8Array, raw: boolean) {
-    this.#salt = Buffer.from(salt);
+    this.#salt = createSecretKey(salt);
     this.#raw = raw;
   }
 

@@ -1,4 +1,5 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { equalInConstantTime } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 
@@ -12,13 +13,13 @@ const TEXT_LENGTH_MAX = 512;
  * from one that this cluster gave.
  */
 export class StateTokens {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   readonly #clusterId: () => string;
   /** Writes of one group share an index. */
   #latest: { readonly index: number; readonly text: string } | undefined;
 
   constructor(key: Uint8Array, clusterId: () => string) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
     this.#clusterId = clusterId;
   }
 

@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
-import type { DecipherGCM } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
+import type { DecipherGCM, KeyObject } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 import type { Random } from '@coffer/kernel';
 import type { TokenEntry } from '@coffer/core-api';
@@ -18,12 +18,12 @@ export type BatchRecord = Omit<TokenEntry, 'saltedId'>;
  * key of the cluster. Each text has one form: a token whose encoding is not canonical is refused.
  */
 export class BatchTokens {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   readonly #random: Random;
   readonly #opened = new BoundedCache<string, BatchRecord>(CACHED_MAX);
 
   constructor(key: Uint8Array, random: Random) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
     this.#random = random;
   }
 

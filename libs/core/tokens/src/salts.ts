@@ -1,4 +1,5 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 
 const CACHED_IDS_MAX = 50_000;
@@ -7,13 +8,13 @@ export const TOKEN_LENGTH_MAX = 32_768;
 
 /** Salted ids: HMAC-SHA-256 in hex (RFC 2104) under keys of the cluster. Those of tokens in use are remembered. */
 export class Salts {
-  readonly #tokenKey: Uint8Array;
-  readonly #accessorKey: Uint8Array;
+  readonly #tokenKey: KeyObject;
+  readonly #accessorKey: KeyObject;
   readonly #ids = new BoundedCache<string, string>(CACHED_IDS_MAX);
 
   constructor(tokenKey: Uint8Array, accessorKey: Uint8Array) {
-    this.#tokenKey = tokenKey;
-    this.#accessorKey = accessorKey;
+    this.#tokenKey = createSecretKey(tokenKey);
+    this.#accessorKey = createSecretKey(accessorKey);
   }
 
   ofToken(token: string): string {
