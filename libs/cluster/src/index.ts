@@ -1,5 +1,5 @@
-export * from './autopilot/autopilot-config.ts';
 export * from './cluster.ts';
+export type { MemberTraits } from './disk/members.ts';
 export { decodeSnapshot } from './disk/snapshot.codec.ts';
 export type { Echo, EchoFacts } from './host/echoes.ts';
 export * from './join/index.ts';

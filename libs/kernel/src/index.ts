@@ -9,3 +9,4 @@ export * from './secret.ts';
 export * from './slashes.ts';
 export * from './startable.ts';
 export * from './turns.ts';
+export * from './versions.ts';

@@ -1,3 +1,4 @@
+export * from './autopilot.ts';
 export * from './backend.ts';
 export * from './ha.ts';
 export * from './inmem/inmem-backend.ts';

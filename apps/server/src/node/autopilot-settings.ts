@@ -1,6 +1,5 @@
-import { AUTOPILOT_DEFAULTS } from '@coffer/cluster';
-import type { AutopilotConfig } from '@coffer/cluster';
-import type { AutopilotSettings } from '@coffer/core-system';
+import { AUTOPILOT_DEFAULTS } from '@coffer/storage';
+import type { AutopilotSettings } from '@coffer/storage';
 
 /** Where the settings are kept, in the barrier (as Vault). */
 export const AUTOPILOT_RECORD = 'core/raft/autopilot/configuration';
@@ -22,26 +21,5 @@ export function decodeAutopilot(bytes: Uint8Array | undefined): StoredAutopilot 
 /** The settings in effect. */
 export function settingsOf(stored: StoredAutopilot): AutopilotSettings {
   const set = Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== 0));
-  return {
-    cleanupDeadServers: AUTOPILOT_DEFAULTS.cleanupDeadServers,
-    lastContactThresholdSeconds: AUTOPILOT_DEFAULTS.lastContactMs / 1000,
-    deadServerLastContactThresholdSeconds: AUTOPILOT_DEFAULTS.deadServerLastContactMs / 1000,
-    maxTrailingLogs: AUTOPILOT_DEFAULTS.maxTrailingLogs,
-    minQuorum: AUTOPILOT_DEFAULTS.minQuorum,
-    serverStabilizationSeconds: AUTOPILOT_DEFAULTS.serverStabilizationMs / 1000,
-    disableUpgradeMigration: AUTOPILOT_DEFAULTS.disableUpgradeMigration,
-    ...set,
-  };
-}
-
-export function autopilotConfigOf(settings: AutopilotSettings): AutopilotConfig {
-  return {
-    cleanupDeadServers: settings.cleanupDeadServers,
-    lastContactMs: settings.lastContactThresholdSeconds * 1000,
-    deadServerLastContactMs: settings.deadServerLastContactThresholdSeconds * 1000,
-    maxTrailingLogs: settings.maxTrailingLogs,
-    minQuorum: settings.minQuorum,
-    serverStabilizationMs: settings.serverStabilizationSeconds * 1000,
-    disableUpgradeMigration: settings.disableUpgradeMigration,
-  };
+  return { ...AUTOPILOT_DEFAULTS, ...set };
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
 import {
@@ -11,11 +12,9 @@ import {
   refuseLocalSettings,
   toBase64,
 } from '@coffer/cluster';
-import type { Directories, Echo, JoinSource, JoinTarget, PeerInfo, RaftNode } from '@coffer/cluster';
+import type { Directories, Echo, JoinSource, JoinTarget, MemberTraits, PeerInfo, RaftNode } from '@coffer/cluster';
 import type {
   AutopilotOperations,
-  AutopilotReport,
-  AutopilotSettings,
   RaftJoinRequest,
   RaftOperations,
   RaftStatusOperations,
@@ -23,6 +22,7 @@ import type {
   StorageTrouble,
 } from '@coffer/core-system';
 import { RequestError } from '@coffer/sdk';
+import type { AutopilotSettings, AutopilotState } from '@coffer/storage';
 import { told } from './cluster-errors.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterSeeker } from './cluster-seeker.ts';
@@ -30,13 +30,14 @@ import { TLS_RECORD } from './cluster-tls.ts';
 import type { AuthorityTimes } from './cluster-tls.ts';
 import type { Gauge } from './metrics.ts';
 import { raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
-import { VERSION } from './version.ts';
 
 export interface ClusterMemberDeps {
   readonly raft: RaftNode;
   readonly retryJoin: readonly JoinSource[];
   /** Whether `retryJoin` is to make this node a member without a vote. */
   readonly joinsAsNonVoter: boolean;
+  /** What this node tells the others of itself. */
+  readonly traits: MemberTraits;
   readonly directories: Directories;
   readonly clock: Clock;
   readonly random: Random;
@@ -68,10 +69,16 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     this.#targets = new JoinTargets(retryJoin, directories, log);
     this.#seeker = new ClusterSeeker(deps, () => this.#seal);
     this.#finder = new AddressFinder(raft, this.#targets, { clock, log });
+    // Until the cluster's records are read: a node that joins is judged by its zone and version from the first.
+    raft.membership.echoing(() => ({ ...deps.traits, hostname: hostname(), trusts: [], signedBy: '' }));
   }
 
   get raft(): RaftNode {
     return this.#deps.raft;
+  }
+
+  get traits(): MemberTraits {
+    return this.#deps.traits;
   }
 
   serveJoins(seal: ShamirSealManager): void {
@@ -207,13 +214,8 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     return told(() => this.#deps.raft.membership.demote(serverId));
   }
 
-  autopilotState(): AutopilotReport | undefined {
-    const state = this.#deps.raft.membership.autopilot();
-    if (state === undefined) return undefined;
-    return {
-      ...state,
-      servers: state.servers.map((server) => (server.leader ? { ...server, version: VERSION } : server)),
-    };
+  autopilotState(): AutopilotState | undefined {
+    return this.#deps.raft.membership.autopilot();
   }
 
   autopilotSettings(): Promise<AutopilotSettings> {

@@ -1,5 +1,5 @@
 import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
-import type { Echo, PeerInfo } from '@coffer/cluster';
+import type { Echo, MemberTraits, PeerInfo } from '@coffer/cluster';
 import type { StorageTrouble } from '@coffer/core-system';
 import type { Gauge } from './metrics.ts';
 
@@ -22,6 +22,8 @@ export interface ClusterPart {
   keepAuthority?(barrier: AesGcmBarrier): Promise<() => Promise<void>>;
   /** After a restore of a state that this node cannot read: leaves once the others have it, too. */
   leaveRestored?(): Promise<void>;
+  /** What this node tells the others of itself. */
+  readonly traits?: MemberTraits;
   /** The other members, as far as known, each with its last word. */
   standbys(): readonly { readonly peer: PeerInfo; readonly echo: Echo | undefined }[];
   /** Whether the cluster has removed this node, where that can be. */

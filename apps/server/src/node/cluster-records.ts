@@ -1,24 +1,19 @@
 import { hostname } from 'node:os';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier } from '@coffer/barrier';
-import type { ClusterTls, RaftNode } from '@coffer/cluster';
-import type { AutopilotSettings } from '@coffer/core-system';
-import {
-  AUTOPILOT_RECORD,
-  autopilotConfigOf,
-  decodeAutopilot,
-  encodeAutopilot,
-  settingsOf,
-} from './autopilot-settings.ts';
+import type { ClusterTls, MemberTraits, RaftNode } from '@coffer/cluster';
+import type { AutopilotSettings } from '@coffer/storage';
+import { AUTOPILOT_RECORD, decodeAutopilot, encodeAutopilot, settingsOf } from './autopilot-settings.ts';
 import { ClusterAuthority } from './cluster-authority.ts';
 import type { AuthorityDeps } from './cluster-authority.ts';
 import type { AuthorityTimes } from './cluster-tls.ts';
-import { VERSION } from './version.ts';
 import { watchRecord } from './watched-record.ts';
 import { writeRecord } from './write-record.ts';
 
 export interface ClusterRecordsDeps {
   readonly raft: RaftNode;
+  /** What this node tells of itself. */
+  readonly traits: MemberTraits;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -31,6 +26,7 @@ export interface ClusterRecordsDeps {
  */
 export class ClusterRecords {
   readonly #raft: RaftNode;
+  readonly #deps: ClusterRecordsDeps;
   readonly #parts: AuthorityDeps;
   readonly #authority: ClusterAuthority;
   #stop: (() => void) | undefined;
@@ -38,6 +34,7 @@ export class ClusterRecords {
   private constructor(deps: ClusterRecordsDeps, barrier: AesGcmBarrier) {
     const { raft } = deps;
     this.#raft = raft;
+    this.#deps = deps;
     this.#parts = partsOf(deps, barrier);
     this.#authority = new ClusterAuthority(this.#parts, {
       others: () => {
@@ -70,9 +67,9 @@ export class ClusterRecords {
     await this.#authority.follow();
     this.#stop = await watchRecord(this.#parts, {
       key: AUTOPILOT_RECORD,
-      read: (value) => raft.membership.configure(autopilotConfigOf(settingsOf(decodeAutopilot(value)))),
+      read: (value) => raft.membership.configure(settingsOf(decodeAutopilot(value))),
     });
-    raft.membership.echoing(() => ({ version: VERSION, hostname: hostname(), ...this.#authority.trust }));
+    raft.membership.echoing(() => ({ ...this.#deps.traits, hostname: hostname(), ...this.#authority.trust }));
     this.#authority.tend();
   }
 
@@ -92,7 +89,7 @@ export class ClusterRecords {
   async setAutopilot(change: Partial<AutopilotSettings>): Promise<void> {
     const stored = { ...decodeAutopilot(await this.#parts.barrier.get(AUTOPILOT_RECORD)), ...change };
     await writeRecord(this.#parts, AUTOPILOT_RECORD, encodeAutopilot(stored));
-    this.#raft.membership.configure(autopilotConfigOf(settingsOf(stored)));
+    this.#raft.membership.configure(settingsOf(stored));
   }
 }
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { MemberTraits } from '@coffer/cluster';
 import type { HaNode, LeaderStatus } from '@coffer/core-system';
 import type { ClusterPart } from './cluster-part.ts';
 import { asMetricsJson, asPrometheus, nodeGauges } from './metrics.ts';
@@ -21,7 +22,13 @@ export function leaderStatus({ ha, cluster }: Pick<NodeParts, 'ha' | 'cluster'>,
 
 /** `sys/ha-status`, on the active node. */
 export function haNodes({ ha, cluster }: Pick<NodeParts, 'ha' | 'cluster'>): readonly HaNode[] {
-  const self: HaNode = { hostname: hostname(), address: ha.self, active: true, version: VERSION };
+  const self: HaNode = {
+    hostname: hostname(),
+    address: ha.self,
+    active: true,
+    version: VERSION,
+    ...upgradeTraits(cluster?.traits),
+  };
   return [self, ...(cluster?.standbys() ?? []).map(describeStandby)];
 }
 
@@ -31,7 +38,15 @@ function describeStandby({ peer, echo }: ReturnType<ClusterPart['standbys']>[num
     address: { nodeId: peer.nodeId, apiAddress: peer.apiAddress, clusterAddress: `https://${peer.address}` },
     active: false,
     version: echo?.version ?? '',
+    ...upgradeTraits(echo),
     ...(echo === undefined ? {} : { lastEcho: new Date(echo.atMs).toISOString() }),
+  };
+}
+
+function upgradeTraits(of: MemberTraits | undefined): Pick<HaNode, 'upgradeVersion' | 'redundancyZone'> {
+  return {
+    ...(of?.upgradeVersion === undefined ? {} : { upgradeVersion: of.upgradeVersion }),
+    ...(of?.zone === undefined ? {} : { redundancyZone: of.zone }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { ConfigError, loadServerConfig } from '@coffer/config';
+import { ConfigError, loadServerConfig, redundancyZoneError, upgradeVersionError } from '@coffer/config';
 import type { ListenerConfig, ListenerTls, RetryJoinConfig, ServerConfig } from '@coffer/config';
 import { JoinError, parseDiscovery } from '@coffer/cluster';
 import type { JoinSource, JoinTarget } from '@coffer/cluster';
@@ -115,10 +115,41 @@ export function storageSettings(
     performanceMultiplier: storage.performanceMultiplier,
     retryJoin: storage.retryJoin.map(joinSourceOf),
     joinsAsNonVoter: fromEnvironment(env, 'RAFT_RETRY_JOIN_AS_NON_VOTER') === 'true' || storage.joinAsNonVoter,
+    ...autopilotTraits(storage, env),
     logEntriesMax: logEntriesOf(storage.trailingLogs, storage.snapshotThreshold),
     logBytesMax: LOG_BYTES_MAX,
     entryBytesMax: storage.maxEntrySize ?? ENTRY_BYTES_MAX,
   };
+}
+
+type AutopilotTraits = Pick<Extract<StorageSettings, { kind: 'raft' }>, 'redundancyZone' | 'upgradeVersion'>;
+
+/** The environment goes first: where all nodes share a file, their zones differ. */
+function autopilotTraits(configured: AutopilotTraits, env: Environment): AutopilotTraits {
+  const zone = checkedEnvironment(env, 'RAFT_REDUNDANCY_ZONE', redundancyZoneError) ?? configured.redundancyZone;
+  const version = checkedEnvironment(env, 'RAFT_UPGRADE_VERSION', upgradeVersionError) ?? configured.upgradeVersion;
+  return {
+    ...(zone === undefined ? {} : { redundancyZone: zone }),
+    ...(version === undefined ? {} : { upgradeVersion: version }),
+  };
+}
+
+/** @throws ConfigError */
+function checkedEnvironment(
+  env: Environment,
+  name: string,
+  errorOf: (text: string) => string | undefined,
+): string | undefined {
+  const text = fromEnvironment(env, name);
+  const error = text === undefined ? undefined : errorOf(text);
+  if (error !== undefined) {
+    throw new ConfigError(
+      `environment variable ${env[`COFFER_${name}`] ? 'COFFER' : 'VAULT'}_${name}`,
+      undefined,
+      error,
+    );
+  }
+  return text;
 }
 
 /**

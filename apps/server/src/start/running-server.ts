@@ -28,7 +28,7 @@ import type { NodeParts } from '../node/node-parts.ts';
 import { ClusterForwarder, serveForwarded } from '../node/forwarding.ts';
 import { ClusterSnapshots } from '../snapshots/cluster-snapshots.ts';
 import { pages } from '../pages/pages.ts';
-import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
+import { COFFER_VERSION, DATA_FORMAT, VERSION } from '../node/version.ts';
 import { endGracefully } from './graceful-end.ts';
 import type { ServerSettings } from './settings.ts';
 import { guardVersion } from './version-guard.ts';
@@ -202,6 +202,11 @@ async function openStore(settings: ServerSettings, clock: Clock, random: Random,
     raft,
     retryJoin: storage.retryJoin,
     joinsAsNonVoter: storage.joinsAsNonVoter,
+    traits: {
+      version: VERSION,
+      ...(storage.redundancyZone === undefined ? {} : { zone: storage.redundancyZone }),
+      ...(storage.upgradeVersion === undefined ? {} : { upgradeVersion: storage.upgradeVersion }),
+    },
     directories: systemDirectories,
     clock,
     random,

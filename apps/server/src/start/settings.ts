@@ -16,6 +16,8 @@ export type StorageSettings =
       readonly performanceMultiplier: number;
       readonly retryJoin: readonly JoinSource[];
       readonly joinsAsNonVoter: boolean;
+      readonly redundancyZone?: string;
+      readonly upgradeVersion?: string;
       readonly logEntriesMax: number;
       readonly logBytesMax: number;
       readonly entryBytesMax: number;

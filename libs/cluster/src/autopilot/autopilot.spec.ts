@@ -1,9 +1,8 @@
 import type { Clock } from '@coffer/kernel';
+import { AUTOPILOT_DEFAULTS, type AutopilotSettings } from '@coffer/storage';
 import type { PeerProgress, RaftStatus } from 'raft-ts';
-import type { Members } from '../disk/members.ts';
-import type { Echo } from '../host/echoes.ts';
+import type { Members, MemberTraits } from '../disk/members.ts';
 import { Autopilot } from './autopilot.ts';
-import { AUTOPILOT_DEFAULTS, type AutopilotConfig } from './autopilot-config.ts';
 
 const TICK_MS = 20;
 
@@ -23,25 +22,30 @@ class World {
   role: RaftStatus['role'] = 'leader';
   peers: readonly Peer[] = [];
   nextPeer = 9;
-  readonly echoes = new Map<string, Echo>();
+  readonly traits = new Map<string, MemberTraits>();
   readonly autopilot: Autopilot;
 
   constructor(...peers: readonly Peer[]) {
     this.peers = peers;
     const clock = { monotonicMs: () => this.nowMs, nowMs: () => 1_700_000_000_000 + this.nowMs } as Clock;
     this.autopilot = new Autopilot(
-      { members: () => this.members(), raftStatus: () => this.status(), echoes: () => this.echoes, tickMs: TICK_MS },
+      {
+        members: () => this.members(),
+        raftStatus: () => this.status(),
+        traits: ({ nodeId }) => this.traits.get(nodeId),
+        tickMs: TICK_MS,
+      },
       clock,
     );
   }
 
-  configure(config: Partial<AutopilotConfig>): void {
+  configure(config: Partial<AutopilotSettings>): void {
     this.autopilot.configure({ ...AUTOPILOT_DEFAULTS, ...config });
   }
 
   /** Leads for so long that stabilisation counts. */
   watchLong(): void {
-    this.autopilot.judge();
+    this.autopilot.next();
     this.pass(60_000);
   }
 
@@ -50,11 +54,16 @@ class World {
   }
 
   promoted(): string | undefined {
-    return this.autopilot.toPromote(this.autopilot.judge() ?? [])?.member.nodeId;
+    return this.#due('promote');
   }
 
   removed(): string | undefined {
-    return this.autopilot.toRemove(this.autopilot.judge() ?? [])?.member.nodeId;
+    return this.#due('remove');
+  }
+
+  #due(kind: 'promote' | 'remove'): string | undefined {
+    const action = this.autopilot.next();
+    return action?.kind === kind ? action.server.member.nodeId : undefined;
   }
 
   members(): Members {
@@ -95,7 +104,7 @@ class World {
 describe('autopilot tells', () => {
   it('who is well, and how many can be lost', () => {
     const world = new World({ peer: 1 }, { peer: 2 }, { peer: 3, silentMs: 10_020 }, { peer: 4, voter: false });
-    world.echoes.set('n2', { version: '1.2', hostname: 'h', trusts: [], signedBy: '', appliedIndex: 1, atMs: 0 });
+    world.traits.set('n2', { version: '1.2' });
     const state = world.autopilot.state();
     expect(state).toMatchObject({ healthy: false, failureTolerance: 0, leader: 'n1', voters: ['n1', 'n2', 'n3'] });
     expect(state?.nonVoters).toEqual(['n4']);
@@ -177,7 +186,7 @@ describe('autopilot gives votes', () => {
 
   it('not to a new term’s learner by what an earlier term saw', () => {
     const world = new World(...three, { peer: 4, voter: false, promote: true });
-    world.configure({ serverStabilizationMs: 100_000 });
+    world.configure({ serverStabilizationSeconds: 100 });
     world.watchLong();
     world.pass(60_000);
     world.term = 6;
@@ -197,8 +206,8 @@ describe('autopilot gives votes', () => {
 
 describe('autopilot removes the dead', () => {
   const dead = { silentMs: 60_000 };
-  const config = { cleanupDeadServers: true, deadServerLastContactMs: 60_000, minQuorum: 3 };
-  const world = (peers: readonly Peer[], changes: Partial<AutopilotConfig> = {}): World => {
+  const config = { cleanupDeadServers: true, deadServerLastContactThresholdSeconds: 60, minQuorum: 3 };
+  const world = (peers: readonly Peer[], changes: Partial<AutopilotSettings> = {}): World => {
     const made = new World(...peers);
     made.configure({ ...config, ...changes });
     return made;
@@ -210,7 +219,7 @@ describe('autopilot removes the dead', () => {
   it('only where it is told to', () => {
     expect(world(fiveWith(5)).removed()).toBe('n5');
     expect(world(fiveWith(5), { cleanupDeadServers: false }).removed()).toBeUndefined();
-    expect(world(fiveWith(5), { deadServerLastContactMs: 60_020 }).removed()).toBeUndefined();
+    expect(world(fiveWith(5), { deadServerLastContactThresholdSeconds: 60.02 }).removed()).toBeUndefined();
   });
 
   it('never so that fewer voters than the minimum are left', () => {

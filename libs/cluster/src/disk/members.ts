@@ -1,11 +1,22 @@
 import { StorageError, type NodeAddress } from '@coffer/storage';
 import type { Membership, PeerId } from 'raft-ts';
 
+/** What a member says of itself that decides whether it votes. */
+export interface MemberTraits {
+  /** Of its program. */
+  readonly version: string;
+  /** By which upgrades go, where that is not `version`. */
+  readonly upgradeVersion?: string;
+  readonly zone?: string;
+}
+
 /** A member of the cluster with its raft number. */
 export interface Member extends NodeAddress {
   readonly peer: PeerId;
-  /** A learner that becomes a voter as soon as it has caught up. */
+  /** A learner that autopilot may give a vote: at once when it is fit, or when its zone or version has need of it. */
   readonly promote: boolean;
+  /** As it told a leader last; undefined until it did. */
+  readonly traits?: MemberTraits;
 }
 
 /** Who belongs to the cluster, as of the applied index; part of the replicated state. */
@@ -76,7 +87,17 @@ function readMember(raw: unknown): Member {
     apiAddress: text(from['apiAddress'], what),
     clusterAddress: text(from['clusterAddress'], what),
     promote: from['promote'] === true,
+    ...readTraits(from['traits'], what),
   };
+}
+
+/** Absent where a program that knows no traits wrote the member. */
+function readTraits(raw: unknown, what: string): Pick<Member, 'traits'> {
+  if (raw === undefined) return {};
+  const from = record(raw, what);
+  const optional = (name: 'upgradeVersion' | 'zone'): Partial<MemberTraits> =>
+    from[name] === undefined ? {} : { [name]: text(from[name], what) };
+  return { traits: { version: text(from['version'], what), ...optional('upgradeVersion'), ...optional('zone') } };
 }
 
 function parse(bytes: Uint8Array, what: string): unknown {

@@ -1,10 +1,10 @@
 import type { Clock, Log } from '@coffer/kernel';
 import type { NodeAddress } from '@coffer/storage';
 import type { ForwardChannel } from '../cluster.ts';
+import type { MemberTraits } from '../disk/members.ts';
 
 /** What a standby tells the active node about itself. */
-export interface EchoFacts {
-  readonly version: string;
+export interface EchoFacts extends MemberTraits {
   readonly hostname: string;
   /** Fingerprints of the authorities whose certificates it accepts on the cluster port. */
   readonly trusts: readonly string[];
@@ -58,6 +58,11 @@ export class Echoes {
     this.#facts = facts;
   }
 
+  /** What this node would tell. */
+  own(): EchoFacts | undefined {
+    return this.#facts?.();
+  }
+
   /** What is known of each standby; what an earlier term of this node as the active one knew is not. */
   received(): ReadonlyMap<string, Echo> {
     for (const nodeId of this.#received.keys()) if (!this.#host.isMember(nodeId)) this.#received.delete(nodeId);
@@ -95,12 +100,21 @@ function readEcho(payload: Uint8Array, atMs: number): Echo | undefined {
   } catch {
     return undefined;
   }
-  const { version, hostname, signedBy, trusts, appliedIndex } = raw ?? {};
+  const { version, hostname, signedBy, trusts, appliedIndex, upgradeVersion, zone } = raw ?? {};
   if (!isShort(version) || !isShort(hostname) || !isShort(signedBy) || !Number.isSafeInteger(appliedIndex)) {
     return undefined;
   }
   if (!Array.isArray(trusts) || trusts.length > TRUSTS_MAX || !trusts.every(isShort)) return undefined;
-  return { version, hostname, signedBy, trusts, appliedIndex: appliedIndex as number, atMs };
+  return {
+    version,
+    hostname,
+    signedBy,
+    trusts,
+    appliedIndex: appliedIndex as number,
+    atMs,
+    ...(isShort(upgradeVersion) ? { upgradeVersion } : {}),
+    ...(isShort(zone) ? { zone } : {}),
+  };
 }
 
 function isShort(text: unknown): text is string {

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
-import { AUTOPILOT_DEFAULTS } from '../autopilot/autopilot-config.ts';
+import { AUTOPILOT_DEFAULTS } from '@coffer/storage';
 import type { RaftNode } from '../cluster.ts';
 import { put, read, TestCluster, until } from './test-cluster.fixture.ts';
 
@@ -114,7 +114,7 @@ describe('dead members', () => {
     membership.configure({
       ...AUTOPILOT_DEFAULTS,
       cleanupDeadServers: true,
-      deadServerLastContactMs: 1000,
+      deadServerLastContactThresholdSeconds: 1,
       minQuorum: 3,
     });
     await cluster.close(first);
@@ -139,7 +139,7 @@ describe('echoes', () => {
       expect(echo).toMatchObject({ version: '1', hostname: node.self.nodeId, trusts: ['x'], signedBy: 'x' });
       expect(node.membership.echoes().size).toBe(0);
     }
-    expect(leader.membership.autopilot()?.servers.filter(({ version }) => version === '1')).toHaveLength(2);
+    expect(leader.membership.autopilot()?.servers.filter(({ version }) => version === '1')).toHaveLength(3);
   });
 
   it.each(['', '{', 'null', '[]', '{"version":1}', JSON.stringify({ version: 'x'.repeat(300), hostname: '' })])(

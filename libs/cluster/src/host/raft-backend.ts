@@ -111,6 +111,7 @@ export class RaftBackend implements RaftNode {
         tickMs: this.#timing.tickMs,
         appliedIndex: () => this.appliedIndex(),
         stepDown: () => this.stepDown(),
+        handOver: async (to) => this.#session?.handOver(to),
         selfPeer: () => this.#selfPeer(),
         members: () => this.#opened().members,
         raftStatus: () => this.#session?.raft.status(),

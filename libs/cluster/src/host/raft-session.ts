@@ -148,13 +148,18 @@ export class RaftSession {
     return { nodeId, apiAddress, clusterAddress };
   }
 
-  /** Hands the lead to the follower that has most, or the next, until one took it or none is left. */
-  async handOver(): Promise<void> {
+  /**
+   * Hands the lead to the follower that has most, or the next, until one took it or none is left.
+   *
+   * @param to only this one is to have it
+   */
+  async handOver(to?: PeerId): Promise<void> {
     const tried = new Set<PeerId>([this.#self]);
     while (this.leads) {
       const { progress, membership } = this.raft.status();
       const [best] = progress
         .filter(({ peer, recentlyActive }) => recentlyActive && !tried.has(peer) && membership.voters.includes(peer))
+        .filter(({ peer }) => to === undefined || peer === to)
         .sort((left, right) => right.match - left.match);
       if (best === undefined) return;
       tried.add(best.peer);

@@ -1,11 +1,11 @@
-import { Turns, type Clock, type Log } from '@coffer/kernel';
-import { StorageError, type NodeAddress } from '@coffer/storage';
+import { Turns, assertNever, type Clock, type Log } from '@coffer/kernel';
+import { StorageError, type AutopilotSettings, type AutopilotState, type NodeAddress } from '@coffer/storage';
 import type { MembershipStep, PeerId, RaftStatus } from 'raft-ts';
 import { Autopilot } from '../autopilot/autopilot.ts';
-import type { AutopilotConfig } from '../autopilot/autopilot-config.ts';
+import type { AutopilotAction } from '../autopilot/next-action.ts';
 import type { ForwardChannel, NumberedPeer, PeerInfo } from '../cluster.ts';
-import { encodeMemberContext, type Member, type Members } from '../disk/members.ts';
-import { MembershipError, type AutopilotState, type ClusterMembership } from '../membership.ts';
+import { encodeMemberContext, type Member, type Members, type MemberTraits } from '../disk/members.ts';
+import { MembershipError, type ClusterMembership } from '../membership.ts';
 import { Announcer } from './announcer.ts';
 import { Echoes, type Echo, type EchoFacts } from './echoes.ts';
 
@@ -14,6 +14,8 @@ const REST_MS = 500;
 /** A change of members waits so long for a former one to end, in milliseconds. */
 const CHANGE_MS_MAX = 10_000;
 const RETRY_MS = 50;
+/** A member that did not take the lead is asked again after so long: writes wait while the lead is on its way. */
+const TRANSFER_REST_MS = 10_000;
 
 export interface RosterHost {
   readonly self: NodeAddress;
@@ -33,6 +35,8 @@ export interface RosterHost {
   change(steps: readonly MembershipStep[], context: Uint8Array): Promise<boolean>;
   announce(peer: PeerId, address: NodeAddress): Promise<void>;
   stepDown(): Promise<void>;
+  /** Hands the lead to this member; resolves when it is gone, or stays here. */
+  handOver(to: PeerId): Promise<void>;
 }
 
 /** The members of the cluster: joins, removals, votes given and taken, changes of address. */
@@ -44,6 +48,7 @@ export class Roster implements ClusterMembership {
   readonly #echoes: Echoes;
   readonly #autopilot: Autopilot;
   #restUntilMs = 0;
+  #transferRestUntilMs = 0;
   #tending = false;
   readonly #admissions = new Turns();
 
@@ -68,7 +73,7 @@ export class Roster implements ClusterMembership {
       {
         members: () => host.members(),
         raftStatus: () => host.raftStatus(),
-        echoes: () => this.#echoes.received(),
+        traits: (member) => this.#traits(member),
         tickMs: host.tickMs,
       },
       clock,
@@ -148,8 +153,8 @@ export class Roster implements ClusterMembership {
     return this.#autopilot.state();
   }
 
-  configure(config: AutopilotConfig): void {
-    this.#autopilot.configure(config);
+  configure(settings: AutopilotSettings): void {
+    this.#autopilot.configure(settings);
   }
 
   echoing(facts: () => EchoFacts): void {
@@ -180,19 +185,61 @@ export class Roster implements ClusterMembership {
 
   #autopilotWork(): Promise<void> | undefined {
     if (!this.#host.active()) return undefined;
-    const servers = this.#autopilot.judge();
-    if (servers === undefined) return undefined;
-    const ready = this.#autopilot.toPromote(servers);
-    if (ready !== undefined) {
-      const { member } = ready;
-      this.#log.info('a node caught up and becomes a voter', { nodeId: member.nodeId });
-      return this.#change([{ kind: 'add-voter', peer: member.peer }], { ...member, promote: false });
+    const action = this.#autopilot.next();
+    return action === undefined ? this.#noteTraits() : this.#act(action);
+  }
+
+  #act({ kind, server }: AutopilotAction): Promise<void> | undefined {
+    const member = this.#withTraits(server.member);
+    const { nodeId, peer } = member;
+    switch (kind) {
+      case 'promote':
+        this.#log.info('autopilot gives a node a vote', { nodeId, zone: member.traits?.zone });
+        return this.#change([{ kind: 'add-voter', peer }], { ...member, promote: false });
+      case 'demote':
+        this.#log.info('autopilot takes the vote of a node', { nodeId, zone: member.traits?.zone });
+        return this.#change([{ kind: 'add-learner', peer }], { ...member, promote: true });
+      case 'transfer':
+        return this.#clock.monotonicMs() < this.#transferRestUntilMs ? undefined : this.#transfer(nodeId, peer);
+      case 'remove':
+        this.#log.warn('autopilot removes a dead server', { nodeId, peer, silentMs: server.silentMs });
+        return this.#change([{ kind: 'remove', peer }], undefined);
+      default:
+        return assertNever(kind, 'action of autopilot');
     }
-    const dead = this.#autopilot.toRemove(servers);
-    if (dead === undefined) return undefined;
-    const { nodeId, peer } = dead.member;
-    this.#log.warn('autopilot removes a dead server', { nodeId, peer, silentMs: dead.silentMs });
-    return this.#change([{ kind: 'remove', peer }], undefined);
+  }
+
+  async #transfer(nodeId: string, to: PeerId): Promise<void> {
+    this.#transferRestUntilMs = this.#clock.monotonicMs() + TRANSFER_REST_MS;
+    this.#log.info('autopilot hands the lead to a node of the newest version', { nodeId });
+    await this.#host.handOver(to);
+  }
+
+  /** Keeps what members told of themselves in the list, for leaders that do not hear it from a dead one. */
+  #noteTraits(): Promise<void> | undefined {
+    const { list } = this.#host.members();
+    const known = list.find((member) => !sameTraits(member.traits, this.#traits(member)));
+    if (known === undefined) return undefined;
+    const { peer } = known;
+    const step = { kind: this.#votes(peer) ? 'add-voter' : 'add-learner', peer } as const;
+    return this.#change([step], this.#withTraits(known));
+  }
+
+  #traits(member: Member): MemberTraits | undefined {
+    const own = member.peer === this.#host.selfPeer();
+    const told = own ? this.#echoes.own() : this.#echoes.received().get(member.nodeId);
+    if (told === undefined) return member.traits;
+    const { version, upgradeVersion, zone } = told;
+    return {
+      version,
+      ...(upgradeVersion === undefined ? {} : { upgradeVersion }),
+      ...(zone === undefined ? {} : { zone }),
+    };
+  }
+
+  #withTraits(member: Member): Member {
+    const traits = this.#traits(member);
+    return traits === undefined ? member : { ...member, traits };
   }
 
   /**
@@ -253,4 +300,10 @@ export class Roster implements ClusterMembership {
   #mustBeActive(): void {
     if (!this.#host.active()) throw new StorageError('not-active', 'only the active node changes the members');
   }
+}
+
+function sameTraits(left: MemberTraits | undefined, right: MemberTraits | undefined): boolean {
+  return (
+    left?.version === right?.version && left?.upgradeVersion === right?.upgradeVersion && left?.zone === right?.zone
+  );
 }

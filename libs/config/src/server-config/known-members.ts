@@ -112,8 +112,6 @@ export const RAFT_NOT_IN_EFFECT: Readonly<Record<string, MemberKind>> = {
   apply_delay: 'duration',
   autopilot_reconcile_interval: 'duration',
   autopilot_update_interval: 'duration',
-  autopilot_redundancy_zone: 'text',
-  autopilot_upgrade_version: 'text',
   max_transaction_size: 'int',
   max_mount_and_namespace_table_entry_size: 'int',
   raft_wal: 'bool',

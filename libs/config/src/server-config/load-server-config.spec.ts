@@ -217,6 +217,14 @@ describe('storage "raft"', () => {
     expect(notes(config)).toEqual(['7:1 unknown beer']);
   });
 
+  it('reads zone and version for autopilot, where they are not empty', () => {
+    const config = raft('autopilot_redundancy_zone = "eu-west-1a"\nautopilot_upgrade_version = "1.2.3-blue.1"');
+    expect(config.storage).toMatchObject({ redundancyZone: 'eu-west-1a', upgradeVersion: '1.2.3-blue.1' });
+    const none = raft('autopilot_redundancy_zone = ""\nautopilot_upgrade_version = ""').storage;
+    expect(Object.keys(none)).not.toEqual(expect.arrayContaining(['redundancyZone']));
+    expect(Object.keys(none)).not.toEqual(expect.arrayContaining(['upgradeVersion']));
+  });
+
   it('reads how nodes to join are found', () => {
     const config = raft(
       'retry_join { auto_join = "provider=dns name=c"\nauto_join_scheme = "http"\nauto_join_port = 1 }\nretry_join { auto_join = "provider=k8s" }\nretry_join_as_non_voter = true',
@@ -250,6 +258,10 @@ describe('storage "raft"', () => {
     ],
     ['retry_join { auto_join = "provider=dns"\nauto_join_scheme = "ftp" }', 'auto_join_scheme: expected http or https'],
     ['retry_join { auto_join = "provider=dns"\nauto_join_port = 0 }', 'auto_join_port: expected a whole number'],
+    ['autopilot_redundancy_zone = " a"', 'autopilot_redundancy_zone: expected up to 128 letters'],
+    ['autopilot_redundancy_zone = "a\\nb"', 'autopilot_redundancy_zone: expected up to 128 letters'],
+    ['autopilot_upgrade_version = "latest"', 'autopilot_upgrade_version: expected a semantic version'],
+    ['autopilot_upgrade_version = true', 'autopilot_upgrade_version: expected'],
     ['retry_join_as_non_voter = "perhaps"', 'retry_join_as_non_voter: expected true or false'],
     ['retry_join = "a"', 'retry_join: expected a block: retry_join { … }'],
     ['performance_multiplier = 11', 'performance_multiplier: expected a whole number from 0 to 10'],

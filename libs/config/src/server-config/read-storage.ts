@@ -1,6 +1,7 @@
 import { ConfigError } from '../hcl/ast.ts';
 import type { HclObject, Position } from '../hcl/ast.ts';
 import { RAFT_NOT_IN_EFFECT } from './known-members.ts';
+import { readAutopilot } from './read-autopilot.ts';
 import { optional } from './read-listener.ts';
 import { readRemoteStorage } from './read-remote-storage.ts';
 import { BlockReader } from './reader.ts';
@@ -62,6 +63,7 @@ export function readStorage(
     performanceMultiplier: reader.int('performance_multiplier', { min: 0, max: 10 }) || 1,
     retryJoin: joins.map((join) => join.target),
     joinAsNonVoter: reader.bool('retry_join_as_non_voter') ?? false,
+    ...readAutopilot(reader),
     ...optional('nodeId', nodeId),
     ...optional('trailingLogs', reader.int('trailing_logs', { min: 0, max: 100_000_000 })),
     ...optional('snapshotThreshold', reader.int('snapshot_threshold', { min: 0, max: 100_000_000 })),

@@ -122,6 +122,10 @@ export type StorageConfig =
       readonly maxEntrySize?: number;
       readonly retryJoin: readonly RetryJoinConfig[];
       readonly joinAsNonVoter: boolean;
+      /** Of these one member votes; checked by `redundancyZoneError`. */
+      readonly redundancyZone?: string;
+      /** By which upgrades go, in the place of the program's; a version (`isVersion`). */
+      readonly upgradeVersion?: string;
     };
 
 /** A server's configuration, all files added up. Durations in seconds. */

@@ -1,35 +1,26 @@
+import { AUTOPILOT_DEFAULTS, type AutopilotServer, type AutopilotState } from '@coffer/storage';
 import { autopilotPaths } from './autopilot.path.ts';
-import type { AutopilotMember, AutopilotReport, AutopilotSettings } from './autopilot.path.ts';
 import { caller, outcome } from './test-world.fixture.ts';
 
-const DEFAULTS: AutopilotSettings = {
-  cleanupDeadServers: false,
-  lastContactThresholdSeconds: 10,
-  deadServerLastContactThresholdSeconds: 86_400,
-  maxTrailingLogs: 1000,
-  minQuorum: 0,
-  serverStabilizationSeconds: 10,
-  disableUpgradeMigration: false,
-};
-
-const member: AutopilotMember = {
+const member: AutopilotServer = {
   nodeId: 'a',
   address: 'a:8201',
   alive: true,
   leader: true,
   voter: true,
-  votesLater: false,
+  type: 'voter',
   lastContactMs: 0,
   lastTerm: 3,
   lastIndex: 29,
   healthy: true,
   stableSinceMs: 1_700_000_000_123,
   version: '1.2',
+  upgradeVersion: '1.2',
 };
 
-function world(state?: AutopilotReport) {
-  let settings = DEFAULTS;
-  const changes: Partial<AutopilotSettings>[] = [];
+function world(state?: AutopilotState) {
+  let settings = AUTOPILOT_DEFAULTS;
+  const changes: Partial<typeof AUTOPILOT_DEFAULTS>[] = [];
   const { call } = caller(
     autopilotPaths({
       autopilotState: () => state,
@@ -98,13 +89,20 @@ describe('sys/storage/raft/autopilot/state', () => {
   const PATH = 'storage/raft/autopilot/state';
 
   it('shows the members as Vault does', async () => {
-    const { version, ...silent } = member;
-    expect(version).toBe('1.2');
+    const { version, upgradeVersion, ...silent } = member;
+    expect([version, upgradeVersion]).toEqual(['1.2', '1.2']);
     const servers = [
       member,
       { ...silent, nodeId: 'b', leader: false, lastContactMs: 860.4, alive: false, healthy: false },
-      { ...member, nodeId: 'c', leader: false, voter: false, votesLater: true, lastContactMs: 1250 },
-      { ...member, nodeId: '__proto__', leader: false, voter: false, lastContactMs: 62_300 },
+      { ...member, nodeId: 'c', leader: false, voter: false, lastContactMs: 1250 },
+      {
+        ...member,
+        nodeId: '__proto__',
+        leader: false,
+        voter: false,
+        type: 'non-voter' as const,
+        lastContactMs: 62_300,
+      },
     ];
     const state = {
       healthy: false,
@@ -138,9 +136,65 @@ describe('sys/storage/raft/autopilot/state', () => {
     expect(shown.get('__proto__')).toMatchObject({ node_type: 'non-voter', last_contact: '1m2s' });
   });
 
-  it('leaves out non-voters where there are none, and is absent where this node does not lead', async () => {
+  it('shows zones and upgrades as Vault Enterprise does', async () => {
+    const zoned = (nodeId: string, change: Partial<AutopilotServer>): AutopilotServer => ({
+      ...member,
+      nodeId,
+      leader: false,
+      ...change,
+    });
+    const lists = { targetVoters: ['c'], targetNonVoters: [], otherVoters: ['a'], otherNonVoters: ['b'] };
+    const state: AutopilotState = {
+      healthy: true,
+      failureTolerance: 0,
+      leader: 'a',
+      voters: ['a', 'c'],
+      nonVoters: ['b'],
+      servers: [
+        { ...member, zone: 'one', type: 'zone-voter' },
+        zoned('b', { voter: false, zone: 'one', type: 'zone-standby', version: '1.2', upgradeVersion: '2' }),
+        zoned('c', { zone: '__proto__', type: 'zone-extra-voter' }),
+      ],
+      redundancy: {
+        zones: new Map([
+          ['one', { servers: ['a', 'b'], voters: ['a'], failureTolerance: 1 }],
+          ['__proto__', { servers: ['c'], voters: ['c'], failureTolerance: 0 }],
+        ]),
+        optimisticFailureTolerance: 1,
+      },
+      upgrade: {
+        status: 'demoting',
+        targetVersion: '2',
+        ...lists,
+        targetReadReplicas: ['d'],
+        otherReadReplicas: [],
+        zones: new Map([['one', { ...lists, targetVoters: [] }]]),
+      },
+    };
+    const data = (await outcome(world(state).call('read', PATH))) as Record<string, unknown>;
+    expect(data).toMatchObject({ optimistic_failure_tolerance: 1 });
+    const zones = new Map(Object.entries(data.redundancy_zones as object));
+    expect(zones.get('one')).toEqual({ servers: ['a', 'b'], voters: ['a'], failure_tolerance: 1 });
+    expect(zones.get('__proto__')).toEqual({ servers: ['c'], voters: ['c'], failure_tolerance: 0 });
+    expect(data.upgrade_info).toEqual({
+      status: 'demoting',
+      target_version: '2',
+      target_version_voters: ['c'],
+      target_version_read_replicas: ['d'],
+      other_version_voters: ['a'],
+      other_version_non_voters: ['b'],
+      redundancy_zones: { one: { other_version_voters: ['a'], other_version_non_voters: ['b'] } },
+    });
+    const shown = new Map(Object.entries(data.servers as object));
+    expect(shown.get('a')).toMatchObject({ redundancy_zone: 'one', node_type: 'zone-voter' });
+    expect(shown.get('b')).toMatchObject({ node_type: 'zone-standby', version: '1.2', upgrade_version: '2' });
+    expect(shown.get('c')).toMatchObject({ node_type: 'zone-extra-voter' });
+  });
+
+  it('leaves out non-voters, zones and upgrades where there are none, and is absent where this node does not lead', async () => {
     const state = { healthy: true, failureTolerance: 0, leader: 'a', voters: ['a'], nonVoters: [], servers: [member] };
-    expect(await outcome(world(state).call('read', PATH))).not.toHaveProperty('non_voters');
+    const shown = (await outcome(world(state).call('read', PATH))) as object;
+    expect(Object.keys(shown)).toEqual(['failure_tolerance', 'healthy', 'leader', 'servers', 'voters']);
     expect(await outcome(world().call('read', PATH))).toBeUndefined();
   });
 });

@@ -1,48 +1,12 @@
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import { formatDuration } from '@coffer/kernel';
-
-/** What an operator sets, as the API has it. Times are in seconds. */
-export interface AutopilotSettings {
-  readonly cleanupDeadServers: boolean;
-  readonly lastContactThresholdSeconds: number;
-  readonly deadServerLastContactThresholdSeconds: number;
-  readonly maxTrailingLogs: number;
-  readonly minQuorum: number;
-  readonly serverStabilizationSeconds: number;
-  readonly disableUpgradeMigration: boolean;
-}
-
-/** A member as the active node finds it to be. */
-export interface AutopilotMember {
-  readonly nodeId: string;
-  readonly address: string;
-  readonly alive: boolean;
-  readonly leader: boolean;
-  readonly voter: boolean;
-  readonly votesLater: boolean;
-  readonly lastContactMs: number;
-  readonly lastTerm: number;
-  readonly lastIndex: number;
-  readonly healthy: boolean;
-  /** Milliseconds since 1970. */
-  readonly stableSinceMs: number;
-  readonly version?: string;
-}
-
-export interface AutopilotReport {
-  readonly healthy: boolean;
-  readonly failureTolerance: number;
-  readonly leader: string;
-  readonly voters: readonly string[];
-  readonly nonVoters: readonly string[];
-  readonly servers: readonly AutopilotMember[];
-}
+import type { AutopilotServer, AutopilotSettings, AutopilotState, AutopilotUpgrade, AutopilotVersions } from '@coffer/storage'; // prettier-ignore
 
 /** What `sys/storage/raft/autopilot/` asks of the active node. */
 export interface AutopilotOperations {
   /** Undefined where this node does not lead. */
-  autopilotState(): AutopilotReport | undefined;
+  autopilotState(): AutopilotState | undefined;
   /** As set, over the defaults. */
   autopilotSettings(): Promise<AutopilotSettings>;
   /** Stores what is given and leaves the rest; zero is the default. */
@@ -81,7 +45,7 @@ function configurationPath(raft: AutopilotOperations): PathDeclaration<unknown> 
       max_trailing_logs: field.int('Entries of the log that a healthy member may be behind.'),
       min_quorum: field.int('The fewest voters that the removal of dead members leaves; at least 3.'),
       server_stabilization_time: field.duration('How long a new member must be healthy before it gets a vote.'),
-      disable_upgrade_migration: field.bool('Kept for clients that set it; has no effect.'),
+      disable_upgrade_migration: field.bool('Leave votes where they are when members of a newer version come.'),
     },
     help: { synopsis: 'When a member counts as unhealthy or dead, and what is done about it.' },
     read: {
@@ -156,20 +120,58 @@ function settingsData(settings: AutopilotSettings): Record<string, unknown> {
   };
 }
 
-function stateData(state: AutopilotReport): Record<string, unknown> {
+function stateData(state: AutopilotState): Record<string, unknown> {
   const servers = new Map(state.servers.map((server) => [server.nodeId, serverData(server)]));
+  const { redundancy, upgrade } = state;
   return {
     failure_tolerance: state.failureTolerance,
     healthy: state.healthy,
     leader: state.leader,
     ...(state.nonVoters.length === 0 ? {} : { non_voters: state.nonVoters }),
+    ...(redundancy === undefined ? {} : redundancyData(redundancy)),
     servers: Object.fromEntries(servers),
+    ...(upgrade === undefined ? {} : { upgrade_info: upgradeData(upgrade) }),
     voters: state.voters,
   };
 }
 
-function serverData(server: AutopilotMember): Record<string, unknown> {
-  const version = server.version ?? '';
+function redundancyData(redundancy: NonNullable<AutopilotState['redundancy']>): Record<string, unknown> {
+  const zones = [...redundancy.zones].map(([name, { servers, voters, failureTolerance }]) => [
+    name,
+    { servers, voters, failure_tolerance: failureTolerance },
+  ]);
+  return {
+    optimistic_failure_tolerance: redundancy.optimisticFailureTolerance,
+    redundancy_zones: Object.fromEntries(zones) as Record<string, unknown>,
+  };
+}
+
+/** Lists of nobody are left out, as Vault does. */
+function upgradeData(upgrade: AutopilotUpgrade): Record<string, unknown> {
+  const zones = [...upgrade.zones].map(([name, versions]) => [name, versionsData(versions)]);
+  return {
+    status: upgrade.status,
+    target_version: upgrade.targetVersion,
+    ...versionsData(upgrade),
+    ...listed('target_version_read_replicas', upgrade.targetReadReplicas),
+    ...listed('other_version_read_replicas', upgrade.otherReadReplicas),
+    ...(zones.length === 0 ? {} : { redundancy_zones: Object.fromEntries(zones) as Record<string, unknown> }),
+  };
+}
+
+function versionsData(versions: AutopilotVersions): Record<string, unknown> {
+  return {
+    ...listed('target_version_voters', versions.targetVoters),
+    ...listed('target_version_non_voters', versions.targetNonVoters),
+    ...listed('other_version_voters', versions.otherVoters),
+    ...listed('other_version_non_voters', versions.otherNonVoters),
+  };
+}
+
+const listed = (name: string, names: readonly string[]): Record<string, readonly string[]> =>
+  names.length === 0 ? {} : { [name]: names };
+
+function serverData(server: AutopilotServer): Record<string, unknown> {
   return {
     address: server.address,
     healthy: server.healthy,
@@ -179,11 +181,12 @@ function serverData(server: AutopilotMember): Record<string, unknown> {
     last_term: server.lastTerm,
     name: server.nodeId,
     node_status: server.alive ? 'alive' : 'left',
-    node_type: server.voter || server.votesLater ? 'voter' : 'non-voter',
+    node_type: server.type,
+    ...(server.zone === undefined ? {} : { redundancy_zone: server.zone }),
     stable_since: new Date(server.stableSinceMs).toISOString(),
     status: server.leader ? 'leader' : server.voter ? 'voter' : 'non-voter',
-    upgrade_version: version,
-    version,
+    upgrade_version: server.upgradeVersion ?? '',
+    version: server.version ?? '',
   };
 }
 

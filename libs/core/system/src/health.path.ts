@@ -154,7 +154,7 @@ function haNodeData(haNode: ReturnType<NodeOperations['haNodes']>[number]): Reco
     echo_duration_ms: 0,
     clock_skew_ms: 0,
     version: haNode.version,
-    upgrade_version: haNode.version,
-    redundancy_zone: '',
+    upgrade_version: haNode.upgradeVersion ?? haNode.version,
+    redundancy_zone: haNode.redundancyZone ?? '',
   };
 }

@@ -28,6 +28,9 @@ export interface HaNode {
   readonly address: NodeAddress;
   readonly active: boolean;
   readonly version: string;
+  /** Where it is not `version`. */
+  readonly upgradeVersion?: string;
+  readonly redundancyZone?: string;
   /** RFC 3339; when a standby was last heard. */
   readonly lastEcho?: string;
 }
