@@ -150,6 +150,7 @@ export class Cluster {
    * @param {string[]} options.command another program with the same flags and configuration
    * @param {(node) => string} options.storage storage blocks of the configuration, in the place of raft's
    * @param {string} options.settings lines at the top of each configuration
+   * @param {(node) => string} options.storageLines more lines of raft's storage stanza
    * @param {(node) => number} options.advertise the cluster port that the node gives to its peers, for a proxy between
    */
   static async start({
@@ -157,6 +158,7 @@ export class Cluster {
     command = serverCommand(),
     advertise,
     storage,
+    storageLines,
     settings = '',
     initialise = true,
   } = {}) {
@@ -166,6 +168,7 @@ export class Cluster {
       for (let number = 1; number <= nodes; number++) await cluster.#place(`node-${number}`);
       for (const node of cluster.nodes) {
         node.advertisedPort = advertise ? await advertise(node) : node.clusterPort;
+        if (storageLines) node.storageLines = storageLines(node);
         cluster.configure(node, storage?.(node));
       }
       for (const node of cluster.nodes) await cluster.launch(node);

@@ -29,6 +29,7 @@ type Data = Readonly<Record<string, unknown>>;
 /** Vault prints its Go client's value, which has the names of Go. */
 function stateValue(data: Data): Data {
   const servers = Object.entries((data.servers ?? {}) as Readonly<Record<string, Data>>);
+  const zones = Object.entries((data.redundancy_zones ?? {}) as Readonly<Record<string, Data>>);
   return {
     Healthy: data.healthy,
     FailureTolerance: data.failure_tolerance,
@@ -36,8 +37,37 @@ function stateValue(data: Data): Data {
     Leader: data.leader,
     Voters: data.voters,
     NonVoters: data.non_voters ?? null,
-    Upgrade: data.upgrade_info ?? null,
+    ...(zones.length === 0 ? {} : { RedundancyZones: Object.fromEntries(zones.map(([name, zone]) => [name, zoneValue(zone)])) }), // prettier-ignore
+    Upgrade: data.upgrade_info === undefined ? null : upgradeValue(data.upgrade_info as Data),
     OptimisticFailureTolerance: data.optimistic_failure_tolerance ?? 0,
+  };
+}
+
+function zoneValue(zone: Data): Data {
+  return { Servers: zone.servers, Voters: zone.voters, FailureTolerance: zone.failure_tolerance };
+}
+
+/** As the API names the lists of an upgrade, as the Go client does, and as people read them. */
+const UPGRADE_LISTS: readonly (readonly [string, string, string])[] = [
+  ['target_version_voters', 'TargetVersionVoters', 'Target Version Voters'],
+  ['target_version_non_voters', 'TargetVersionNonVoters', 'Target Version Non-Voters'],
+  ['target_version_read_replicas', 'TargetVersionReadReplicas', 'Target Version Read Replicas'],
+  ['other_version_voters', 'OtherVersionVoters', 'Other Version Voters'],
+  ['other_version_non_voters', 'OtherVersionNonVoters', 'Other Version Non-Voters'],
+  ['other_version_read_replicas', 'OtherVersionReadReplicas', 'Other Version Read Replicas'],
+];
+
+function upgradeValue(upgrade: Data): Data {
+  const zones = Object.entries((upgrade.redundancy_zones ?? {}) as Readonly<Record<string, Data>>);
+  const listsOf = (data: Data, lists: typeof UPGRADE_LISTS): Data =>
+    Object.fromEntries(lists.map(([field, name]) => [name, data[field] ?? null]));
+  const ofZones = UPGRADE_LISTS.filter(([field]) => !field.endsWith('_read_replicas'));
+  return {
+    Status: upgrade.status,
+    TargetVersion: upgrade.target_version,
+    ...listsOf(upgrade, UPGRADE_LISTS),
+    RedundancyZones:
+      zones.length === 0 ? null : Object.fromEntries(zones.map(([name, zone]) => [name, listsOf(zone, ofZones)])),
   };
 }
 
@@ -55,6 +85,7 @@ function serverValue(server: Data): Data {
     Status: server.status,
     Version: server.version,
     UpgradeVersion: server.upgrade_version ?? '',
+    ...(server.redundancy_zone === undefined ? {} : { RedundancyZone: server.redundancy_zone }),
     NodeType: server.node_type ?? '',
   };
 }
@@ -73,13 +104,43 @@ function stateText(data: Data): string {
     ...((data.voters ?? []) as readonly string[]).map((voter) => `   ${voter}`),
     ...(nonVoters.length === 0 ? [] : ['Non Voters:', ...nonVoters.map((nonVoter) => `   ${nonVoter}`)]),
   ];
+  if (data.optimistic_failure_tolerance) {
+    lines.push(row('', 33, 'Optimistic Failure Tolerance', data.optimistic_failure_tolerance));
+  }
+  lines.push(...zoneLines(data));
   if (servers.size > 0) lines.push('Servers:');
   for (const [id, server] of [...servers].sort(([a], [b]) => (a < b ? -1 : 1))) {
     lines.push(`   ${id}`);
     for (const [title, field] of SERVER_ROWS)
       if (server[field] !== undefined && server[field] !== '') lines.push(row('      ', 19, title, server[field]));
   }
+  lines.push(...upgradeLines(data.upgrade_info as Data | undefined));
   return `${lines.join('\n')}\n`;
+}
+
+const joined = (names: unknown): string => ((names ?? []) as readonly string[]).join(', ');
+
+function zoneLines(data: Data): readonly string[] {
+  const zones = Object.entries((data.redundancy_zones ?? {}) as Readonly<Record<string, Data>>);
+  if (zones.length === 0) return [];
+  const linesOf = ([name, zone]: readonly [string, Data]): readonly string[] => [
+    `   ${name}`,
+    `      Servers: ${joined(zone.servers)}`,
+    `      Voters: ${joined(zone.voters)}`,
+    `      Failure Tolerance: ${goValue(zone.failure_tolerance ?? 0)}`,
+  ];
+  return ['Redundancy Zones:', ...zones.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(linesOf)];
+}
+
+function upgradeLines(upgrade: Data | undefined): readonly string[] {
+  if (upgrade === undefined) return [];
+  const shown = UPGRADE_LISTS.filter(([field]) => !field.endsWith('_read_replicas') || upgrade[field] !== undefined);
+  return [
+    'Upgrade Info:',
+    `   Status: ${goValue(upgrade.status)}`,
+    `   Target Version: ${goValue(upgrade.target_version)}`,
+    ...shown.map(([field, , title]) => `   ${title}: ${joined(upgrade[field])}`),
+  ];
 }
 
 const SERVER_ROWS: readonly (readonly [string, string])[] = [
@@ -93,6 +154,7 @@ const SERVER_ROWS: readonly (readonly [string, string])[] = [
   ['Last Index', 'last_index'],
   ['Version', 'version'],
   ['Upgrade Version', 'upgrade_version'],
+  ['Redundancy Zone', 'redundancy_zone'],
   ['Node Type', 'node_type'],
 ];
 
@@ -103,6 +165,7 @@ const CONFIG_ROWS: readonly (readonly [string, string])[] = [
   ['Server Stabilization Time', 'server_stabilization_time'],
   ['Min Quorum', 'min_quorum'],
   ['Max Trailing Logs', 'max_trailing_logs'],
+  ['Disable Upgrade Migration', 'disable_upgrade_migration'],
 ];
 
 const getConfig: Command = {
@@ -156,19 +219,28 @@ const setConfig: Command = {
       kind: 'duration',
       help: 'How long a new server must be healthy to become a voter.',
     },
+    {
+      name: 'disable-upgrade-migration',
+      kind: 'text',
+      value: 'bool',
+      help: 'Leave the votes where they are when servers of a newer version come.',
+    },
   ],
   arguments: { min: 0, max: 0 },
   async run({ client, flags, print }) {
-    const cleanup = flags.text('cleanup-dead-servers');
-    if (cleanup !== undefined && !/^(true|false)$/i.test(cleanup))
-      throw new UsageError(`invalid boolean value "${cleanup}" for -cleanup-dead-servers`);
+    const field = (name: string): string => name.replaceAll('-', '_');
+    const switches = ['cleanup-dead-servers', 'disable-upgrade-migration'].flatMap((name) => {
+      const text = flags.text(name);
+      if (text === undefined) return [];
+      if (!/^(true|false)$/i.test(text)) throw new UsageError(`invalid boolean value "${text}" for -${name}`);
+      return [[field(name), text.toLowerCase() === 'true'] as const];
+    });
     const counts = ['max-trailing-logs', 'min-quorum'].filter((name) => flags.has(name));
     const times = ['last-contact-threshold', 'dead-server-last-contact-threshold', 'server-stabilization-time'].filter(
       (name) => flags.has(name),
     );
-    const field = (name: string): string => name.replaceAll('-', '_');
     const body = {
-      ...(cleanup === undefined ? {} : { cleanup_dead_servers: cleanup.toLowerCase() === 'true' }),
+      ...Object.fromEntries(switches),
       ...Object.fromEntries(counts.map((name) => [field(name), flags.int(name)])),
       ...Object.fromEntries(times.map((name) => [field(name), durationText(flags.text(name))])),
     };

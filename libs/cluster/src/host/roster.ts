@@ -195,15 +195,15 @@ export class Roster implements ClusterMembership {
     switch (kind) {
       case 'promote':
         this.#log.info('autopilot gives a node a vote', { nodeId, zone: member.traits?.zone });
-        return this.#change([{ kind: 'add-voter', peer }], { ...member, promote: false });
+        return this.#changeIfFree([{ kind: 'add-voter', peer }], { ...member, promote: false });
       case 'demote':
         this.#log.info('autopilot takes the vote of a node', { nodeId, zone: member.traits?.zone });
-        return this.#change([{ kind: 'add-learner', peer }], { ...member, promote: true });
+        return this.#changeIfFree([{ kind: 'add-learner', peer }], { ...member, promote: true });
       case 'transfer':
         return this.#clock.monotonicMs() < this.#transferRestUntilMs ? undefined : this.#transfer(nodeId, peer);
       case 'remove':
         this.#log.warn('autopilot removes a dead server', { nodeId, peer, silentMs: server.silentMs });
-        return this.#change([{ kind: 'remove', peer }], undefined);
+        return this.#changeIfFree([{ kind: 'remove', peer }], undefined);
       default:
         return assertNever(kind, 'action of autopilot');
     }
@@ -222,7 +222,7 @@ export class Roster implements ClusterMembership {
     if (known === undefined) return undefined;
     const { peer } = known;
     const step = { kind: this.#votes(peer) ? 'add-voter' : 'add-learner', peer } as const;
-    return this.#change([step], this.#withTraits(known));
+    return this.#changeIfFree([step], this.#withTraits(known));
   }
 
   #traits(member: Member): MemberTraits | undefined {
@@ -264,6 +264,11 @@ export class Roster implements ClusterMembership {
       await new Promise<void>((resolve) => this.#clock.after(RETRY_MS, resolve));
       this.#mustBeActive();
     }
+  }
+
+  /** Where another change is under way nothing is done: what it leads to is judged anew. */
+  async #changeIfFree(steps: readonly MembershipStep[], member: Member | undefined): Promise<void> {
+    await this.#host.change(steps, encodeMemberContext(member));
   }
 
   #find(nodeId: string): Member | undefined {
