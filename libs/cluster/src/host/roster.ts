@@ -192,18 +192,22 @@ export class Roster implements ClusterMembership {
   #act({ kind, server }: AutopilotAction): Promise<void> | undefined {
     const member = this.#withTraits(server.member);
     const { nodeId, peer } = member;
+    const zone = member.traits?.zone;
     switch (kind) {
       case 'promote':
-        this.#log.info('autopilot gives a node a vote', { nodeId, zone: member.traits?.zone });
-        return this.#changeIfFree([{ kind: 'add-voter', peer }], { ...member, promote: false });
+        return this.#changeIfFree([{ kind: 'add-voter', peer }], { ...member, promote: false }, () =>
+          this.#log.info('autopilot gave a node a vote', { nodeId, zone }),
+        );
       case 'demote':
-        this.#log.info('autopilot takes the vote of a node', { nodeId, zone: member.traits?.zone });
-        return this.#changeIfFree([{ kind: 'add-learner', peer }], { ...member, promote: true });
+        return this.#changeIfFree([{ kind: 'add-learner', peer }], { ...member, promote: true }, () =>
+          this.#log.info('autopilot took the vote of a node', { nodeId, zone }),
+        );
       case 'transfer':
         return this.#clock.monotonicMs() < this.#transferRestUntilMs ? undefined : this.#transfer(nodeId, peer);
       case 'remove':
-        this.#log.warn('autopilot removes a dead server', { nodeId, peer, silentMs: server.silentMs });
-        return this.#changeIfFree([{ kind: 'remove', peer }], undefined);
+        return this.#changeIfFree([{ kind: 'remove', peer }], undefined, () =>
+          this.#log.warn('autopilot removed a dead server', { nodeId, peer, silentMs: server.silentMs }),
+        );
       default:
         return assertNever(kind, 'action of autopilot');
     }
@@ -222,7 +226,9 @@ export class Roster implements ClusterMembership {
     if (known === undefined) return undefined;
     const { peer } = known;
     const step = { kind: this.#votes(peer) ? 'add-voter' : 'add-learner', peer } as const;
-    return this.#changeIfFree([step], this.#withTraits(known));
+    return this.#changeIfFree([step], this.#withTraits(known), () =>
+      this.#log.debug('a node told of itself', { nodeId: known.nodeId }),
+    );
   }
 
   #traits(member: Member): MemberTraits | undefined {
@@ -267,8 +273,8 @@ export class Roster implements ClusterMembership {
   }
 
   /** Where another change is under way nothing is done: what it leads to is judged anew. */
-  async #changeIfFree(steps: readonly MembershipStep[], member: Member | undefined): Promise<void> {
-    await this.#host.change(steps, encodeMemberContext(member));
+  async #changeIfFree(steps: readonly MembershipStep[], member: Member | undefined, done: () => void): Promise<void> {
+    if (await this.#host.change(steps, encodeMemberContext(member))) done();
   }
 
   #find(nodeId: string): Member | undefined {
