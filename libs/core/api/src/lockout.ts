@@ -1,4 +1,5 @@
 import type { MaybePromise } from '@coffer/kernel';
+import type { Transaction } from '@coffer/storage';
 import type { MountEntry } from './mount-table.ts';
 
 /**
@@ -8,6 +9,11 @@ import type { MountEntry } from './mount-table.ts';
 export interface Lockout {
   /** Whether this user may not log in now, whatever the password. */
   isLocked(mount: MountEntry, aliasName: string): MaybePromise<boolean>;
+  /**
+   * The same as the transaction of a login sees it: of many guesses at once, what comes after the lock counts for nothing
+   * even where it is right.
+   */
+  isLockedIn(tx: Transaction, mount: MountEntry, aliasName: string): MaybePromise<boolean>;
   failed(mount: MountEntry, aliasName: string): MaybePromise<void>;
   succeeded(mount: MountEntry, aliasName: string): void;
 }

@@ -16,6 +16,8 @@ export interface Identity {
     namespace: NamespaceRef,
   ): MaybePromise<string>;
   entity(entityId: string): MaybePromise<EntityView | undefined>;
+  /** Whether tokens of the entity are good for nothing: it is disabled, or gone. */
+  isBarred(entityId: string): MaybePromise<boolean>;
   /** Names of the policies that come from the entity and its groups. */
   policiesOf(entityId: string, namespace: NamespaceRef): MaybePromise<readonly string[]>;
   /** Changes with whatever `policiesOf` or a template could see; a cache key. */

@@ -57,6 +57,26 @@ describe('entities of logins', () => {
     expect(new Set(ids).size).toBe(1);
   });
 
+  it('bar their tokens while disabled, and when they are gone', async () => {
+    const { service, transactor, logIn } = world();
+    const id = await logIn('ann');
+    expect(await service.isBarred(id)).toBe(false);
+    const change = (disabled: boolean) =>
+      transactor.run(async (tx) => {
+        const entity = await entityById(tx, id);
+        if (entity) await putEntity(tx, { ...entity, disabled }, entity);
+      });
+    await change(true);
+    expect(await service.isBarred(id)).toBe(true);
+    await change(false);
+    expect(await service.isBarred(id)).toBe(false);
+    await transactor.run(async (tx) => {
+      const entity = await entityById(tx, id);
+      if (entity) deleteEntity(tx, entity);
+    });
+    expect(await service.isBarred(id)).toBe(true);
+  });
+
   it('refuse a login while disabled, and give no policies', async () => {
     const { logIn, service, transactor } = world();
     const id = await logIn('ann');

@@ -56,6 +56,10 @@ export class IdentityService implements Identity {
     return whenReady(entityById(this.#deps.backend, entityId), (entity) => (entity ? viewOf(entity) : undefined));
   }
 
+  isBarred(entityId: string): MaybePromise<boolean> {
+    return whenReady(entityById(this.#deps.backend, entityId), (entity) => entity === undefined || entity.disabled);
+  }
+
   policiesOf(entityId: string, namespace: NamespaceRef): MaybePromise<readonly string[]> {
     if (entityId === '') return [];
     return whenReady(entityById(this.#deps.backend, entityId), (entity) =>

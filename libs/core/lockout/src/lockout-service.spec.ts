@@ -24,7 +24,7 @@ function world() {
   const store = new Store();
   const transactor = new OptimisticTransactor(store, { state: () => ({ role: 'active', epoch: 1, sinceMs: 0 }) });
   const make = (): LockoutService => new LockoutService({ backend: store, transactor, clock });
-  return { time, lockout: make(), restarted: make };
+  return { time, lockout: make(), restarted: make, store, transactor };
 }
 
 async function fail(lockout: LockoutService, times: number, user = 'ann', on = mount()): Promise<void> {
@@ -82,6 +82,32 @@ describe('LockoutService', () => {
     expect(await lockout.isLocked(mount(), 'ann')).toBe(false);
     await fail(lockout, 4);
     expect(await lockout.isLocked(mount(), 'ann')).toBe(false);
+  });
+
+  it('takes back a right guess that was judged while enough wrong ones were counted', async () => {
+    const { lockout, transactor } = world();
+    let runs = 0;
+    const login = transactor.run(async (tx) => {
+      // All that is known at its start: nobody is locked out.
+      const locked = await lockout.isLockedIn(tx, mount(), 'Ann');
+      if (++runs === 1) await fail(lockout, 5);
+      if (locked) throw new Error('locked out');
+      tx.put('token', new Uint8Array(1));
+    });
+    await expect(login).rejects.toThrow('locked out');
+    expect(runs).toBe(2);
+    expect(await transactor.run((tx) => lockout.isLockedIn(tx, mount({ type: 'jwt' }), 'ann'))).toBe(false);
+  });
+
+  it('keeps no more locks that have ended than one lock takes with it, whatever names are tried', async () => {
+    const { lockout, time, store } = world();
+    const stored = (): number => store.keys({ from: 'core/login-locks/', to: 'core/login-locks~' }).length;
+    for (let user = 0; user < 40; user++) await fail(lockout, 5, `nobody ${String(user)}`);
+    expect(stored()).toBe(40);
+    time.nowMs += MINUTES_15_MS;
+    for (let user = 0; user < 12; user++) await fail(lockout, 5, `else ${String(user)}`);
+    expect(stored()).toBe(12);
+    expect(await lockout.isLocked(mount(), 'else 0')).toBe(true);
   });
 
   it('keeps locks over a restart', async () => {

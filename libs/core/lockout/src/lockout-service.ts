@@ -1,10 +1,14 @@
 import { BoundedCache } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import type { Lockout, MountEntry } from '@coffer/core-api';
-import type { ParsingBackend, Transactor } from '@coffer/storage';
+import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 
 /** Locks, by mount accessor and user: so many milliseconds since 1970 until it ends. */
 const LOCKS = 'core/login-locks/';
+
+const LOCKS_END = `${LOCKS}\u{10ffff}`;
+/** Locks that are looked at when one is made; more than one, so that those that have ended become fewer. */
+const SWEPT = 8;
 
 /** Vault's defaults. */
 const THRESHOLD = 5;
@@ -39,6 +43,8 @@ const lockKey = (accessor: string, user: string): string => `${LOCKS}${accessor}
 /** See `Lockout`. */
 export class LockoutService implements Lockout {
   readonly #deps: LockoutServiceDeps;
+  /** Where the next look for locks that have ended begins. */
+  #sweepFrom = LOCKS;
   readonly #counters = new BoundedCache<string, Counter>(COUNTED_USERS_MAX);
 
   constructor(deps: LockoutServiceDeps) {
@@ -48,6 +54,12 @@ export class LockoutService implements Lockout {
   async isLocked(mount: MountEntry, aliasName: string): Promise<boolean> {
     if (!settingsOf(mount)) return false;
     const until = await this.#deps.backend.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
+    return until !== undefined && until > this.#deps.clock.nowMs();
+  }
+
+  async isLockedIn(tx: Transaction, mount: MountEntry, aliasName: string): Promise<boolean> {
+    if (!settingsOf(mount)) return false;
+    const until = await tx.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
     return until !== undefined && until > this.#deps.clock.nowMs();
   }
 
@@ -66,6 +78,24 @@ export class LockoutService implements Lockout {
     const until = new TextEncoder().encode(String(nowMs + settings.durationSeconds * 1000));
     await this.#deps.transactor.run((tx) => {
       tx.put(key, until);
+    });
+    await this.#sweep();
+  }
+
+  /**
+   * Removes some locks that have ended. Anybody can make locks, for names that nobody has, too: each that is made takes
+   * some away, so that there are never many more than can be made while one lasts.
+   */
+  async #sweep(): Promise<void> {
+    const { backend, transactor, clock } = this.#deps;
+    const keys = await backend.keys({ from: this.#sweepFrom, to: LOCKS_END, limit: SWEPT });
+    const last = keys.at(-1);
+    this.#sweepFrom = last === undefined || keys.length < SWEPT ? LOCKS : `${last}\u0000`;
+    await transactor.run(async (tx) => {
+      for (const key of keys) {
+        const until = await tx.getParsed(key, parseUntil);
+        if (until !== undefined && until <= clock.nowMs()) tx.delete(key);
+      }
     });
   }
 

@@ -34,6 +34,7 @@ export function world() {
     allowed: true,
     sudo: false,
     locked: false,
+    lockedMeanwhile: false,
     uses: 0,
     cidrs: [] as readonly string[],
     nowMs: 0,
@@ -213,6 +214,7 @@ export function world() {
     audit: { enabled: true, request: audited('request'), response: audited('response') },
     lockout: {
       isLocked: () => state.locked,
+      isLockedIn: () => state.lockedMeanwhile,
       failed: () => void order.push('counted'),
       succeeded: () => void order.push('cleared'),
     },

@@ -161,6 +161,24 @@ describe('Pipeline', () => {
       expect(text).not.toContain('"v"');
     });
 
+    it('who was not let in: unknown tokens, other addresses, fields that do not fit', async () => {
+      const { pipeline, request, ask, events, state, order } = world();
+      const errors = (): readonly unknown[] => events.splice(0).map(({ type, event }) => [type, event.error]);
+      await pipeline.handle(withoutToken(request()));
+      expect(errors()).toEqual([['request', 'permission denied']]);
+      await ask({ token: new Secret('bad') });
+      expect(errors()).toEqual([['request', 'permission denied']]);
+      await ask({ operation: 'update', data: { count: 'many' } });
+      expect(errors()).toEqual([['request', expect.stringContaining('"count"')]]);
+      state.cidrs = ['10.0.1.0/24'];
+      await ask();
+      expect(errors()).toEqual([['request', 'permission denied']]);
+      // What cannot be recorded is not told either.
+      state.auditFails.add('request');
+      expect((await ask({ token: new Secret('bad') })).status).toBe(500);
+      expect(order).not.toContain('handler');
+    });
+
     it('failures, too', async () => {
       const { ask, state, events } = world();
       state.handler = () => {
@@ -305,6 +323,16 @@ describe('Pipeline', () => {
       };
       await ask(login);
       expect(order.filter((step) => step === 'counted')).toHaveLength(1);
+    });
+
+    it('makes no token for a right guess among many at once, of which enough were wrong', async () => {
+      const { ask, order, state } = world();
+      state.handler = () => ({ login: {} as NonNullable<Response['login']> });
+      state.lockedMeanwhile = true;
+      expect((await ask(login)).status).toBe(403);
+      expect(order).toContain('handler');
+      expect(order).not.toContain('login from 10.0.0.1');
+      expect(order).not.toContain('cleared');
     });
 
     it('asks no handler for a user who is locked out', async () => {

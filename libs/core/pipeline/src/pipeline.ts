@@ -265,21 +265,23 @@ export class Pipeline {
   }
 
   #judgeAndServe(run: Run, services: CoreServices): MaybePromise<Outcome> {
-    return whenReady(identify(run, services), () => {
+    const identified = this.#recorded(run, services, () => identify(run, services));
+    return whenReady(identified, () => {
       // A token that counts its uses is spent where writes are ordered.
       if (run.token && run.token.numUses > 0 && this.#node.ha().role !== 'active' && run.declared?.runs !== 'local')
         throw FORWARD;
       if (run.path && !run.fields) tryTypeFields(run);
-      return whenReady(this.#authorized(run, services), () =>
+      const judged = this.#recorded(run, services, () => authorize(run, services));
+      return whenReady(judged, () =>
         run.mistyped ? this.#refuse(run, services, run.mistyped) : this.#serveAudited(run, services),
       );
     });
   }
 
   /** Refusals are audited, too. */
-  #authorized(run: Run, services: CoreServices): MaybePromise<void> {
+  #recorded(run: Run, services: CoreServices, stage: () => MaybePromise<void>): MaybePromise<void> {
     try {
-      const judged = authorize(run, services);
+      const judged = stage();
       if (!isPromise(judged)) return;
       return judged.catch((error: unknown) => this.#refuse(run, services, error));
     } catch (error) {

@@ -239,6 +239,14 @@ export const ROOT_ACL: Acl = {
   describe: () => ({ root: true, exactPaths: {}, globPaths: {} }),
 };
 
+/** What a token may do whose entity is disabled or gone: nothing, whatever its policies grant. */
+export const BARRED_ACL: Acl = {
+  decide: () => refusal('the entity of the token is disabled or gone'),
+  capabilities: () => ['deny'],
+  touches: () => false,
+  describe: () => ({ root: false, exactPaths: {}, globPaths: {} }),
+};
+
 const ROOT_DECISION: Decision = Object.freeze({
   allowed: true,
   sudo: true,

@@ -14,7 +14,7 @@ async function world() {
   const policies = new PolicyService({
     backend: store,
     transactor,
-    identity: { entity: () => undefined, policiesOf: () => [], versionOf: () => '1' },
+    identity: { entity: () => undefined, isBarred: () => false, policiesOf: () => [], versionOf: () => '1' },
     clock: {
       nowMs: () => time.nowMs,
       monotonicMs: () => time.nowMs,

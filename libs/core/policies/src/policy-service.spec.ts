@@ -32,6 +32,7 @@ function world() {
   };
   const entities = new Map<string, EntityView>();
   const identityPolicies = new Map<string, readonly string[]>();
+  const barred = new Set<string>();
   const versions = new Map<string, string>();
   const store = new Store();
   const transactor = new OptimisticTransactor(store, { state: () => ({ role: 'active', epoch: 1, sinceMs: 0 }) });
@@ -41,6 +42,7 @@ function world() {
       transactor,
       identity: {
         entity: (id) => entities.get(id),
+        isBarred: (id) => barred.has(id),
         policiesOf: (id) => identityPolicies.get(id) ?? [],
         versionOf: (id) => versions.get(id) ?? '1',
       },
@@ -50,7 +52,19 @@ function world() {
   const write = async (name: string, text: string, more: Omit<PolicyWrite, 'text'> = {}) =>
     transactor.run((tx) => policies.write(tx, ROOT_NAMESPACE, name, { text, ...more }));
   const remove = async (name: string) => transactor.run((tx) => policies.delete(tx, ROOT_NAMESPACE, name));
-  return { time, entities, identityPolicies, versions, policies, replica: make(), write, remove, transactor, store };
+  return {
+    time,
+    entities,
+    barred,
+    identityPolicies,
+    versions,
+    policies,
+    replica: make(),
+    write,
+    remove,
+    transactor,
+    store,
+  };
 }
 
 const entry = (more: Partial<TokenEntry> = {}): TokenEntry =>
@@ -68,6 +82,26 @@ const can = async (policies: PolicyService, token: TokenEntry, path: string): Pr
   (await policies.aclFor(token)).capabilities(ROOT_NAMESPACE, path);
 
 describe('PolicyService', () => {
+  it('grants nothing to tokens whose entity is disabled or gone, root and wrapping ones among them', async () => {
+    const { write, policies, barred } = world();
+    await write('p', grant('a'));
+    const tokens = [
+      entry({ entityId: 'e1' }),
+      entry({ entityId: 'e1', noIdentityPolicies: true }),
+      entry({ entityId: 'e1', policies: ['root'] }),
+    ];
+    const all = async (): Promise<readonly string[]> =>
+      (await Promise.all(tokens.map((token) => can(policies, token, 'a')))).map((words) => words.join());
+    expect(await all()).toEqual(['read', 'read', 'root']);
+    barred.add('e1');
+    expect(await all()).toEqual(['deny', 'deny', 'deny']);
+    const acl = await policies.aclFor(tokens[0] as TokenEntry);
+    expect(acl.decide(ROOT_NAMESPACE, 'a', 'read', {}, undefined)).toMatchObject({ allowed: false, sudo: false });
+    expect(await can(policies, entry({ entityId: 'e2' }), 'a')).toEqual(['read']);
+    barred.clear();
+    expect(await all()).toEqual(['read', 'read', 'root']);
+  });
+
   it('checks and sets', async () => {
     const { write, policies } = world();
     await expect(write('p', grant('a'), { cas: 3 })).rejects.toThrow('did not match the current version');

@@ -6,7 +6,7 @@ import { encodeJson } from '@coffer/core-api';
 import type { Acl, Identity, PolicyStore, StoredPolicy, TokenEntry } from '@coffer/core-api';
 import type { AppliedBatch, ListOptions, ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 import { DEFAULT_POLICY, HIDDEN, IMMUTABLE, RESPONSE_WRAPPING_POLICY } from './built-in-policies.ts';
-import { CompiledAcl, ROOT_ACL } from './compiled-acl.ts';
+import { BARRED_ACL, CompiledAcl, ROOT_ACL } from './compiled-acl.ts';
 import type { AppliedPolicy } from './compiled-acl.ts';
 import { parsePolicy } from './parse-policy.ts';
 import type { ParsedPolicy } from './parse-policy.ts';
@@ -21,7 +21,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 export interface PolicyServiceDeps {
   readonly backend: ParsingBackend;
   readonly transactor: Transactor;
-  readonly identity: Pick<Identity, 'entity' | 'policiesOf' | 'versionOf'>;
+  readonly identity: Pick<Identity, 'entity' | 'isBarred' | 'policiesOf' | 'versionOf'>;
   readonly clock: Clock;
 }
 
@@ -129,6 +129,13 @@ export class PolicyService implements PolicyStore {
   aclFor(entry: TokenEntry): MaybePromise<Acl> {
     const known = this.#byToken.get(entry);
     if (known) return known;
+    if (entry.entityId === '') return this.#aclOfToken(entry);
+    return whenReady(this.#deps.identity.isBarred(entry.entityId), (barred) =>
+      barred ? BARRED_ACL : this.#aclOfToken(entry),
+    );
+  }
+
+  #aclOfToken(entry: TokenEntry): MaybePromise<Acl> {
     if (entry.policies.includes('root')) return ROOT_ACL;
     if (entry.entityId === '' || entry.noIdentityPolicies)
       return this.#remember(entry, this.aclOf(entry.namespace, entry.policies, entry.entityId));

@@ -184,6 +184,10 @@ async function logIn(
   warnings: string[],
 ): Promise<Response> {
   const mount = run.route?.mount;
+  if (mount && run.loginAlias !== undefined) {
+    const locked = await services.lockout.isLockedIn(transaction, mount.entry, run.loginAlias);
+    if (locked) throw new RequestError('permission-denied');
+  }
   if (!mount || !run.path?.login) throw new RequestError('internal', 'a path that is no login answered with one');
   const { accessor, path, namespace, type } = mount.entry;
   const { path: requestPath, connection } = run.request;
