@@ -77,6 +77,44 @@ describe('approle', () => {
     await expect(issue(engine, 'app', { cidr_list: '192.168.0.0/16' })).rejects.toThrow('is not within');
   });
 
+  it('lets a secret id narrow the addresses of the tokens, and never widen them', async () => {
+    const engine = await withRole({ token_bound_cidrs: '10.0.0.0/8' });
+    for (const wider of ['0.0.0.0/0', '::/0', '10.0.0.0/7', '10.1.0.0/16,192.168.0.1/32'])
+      await expect(issue(engine, 'app', { token_bound_cidrs: wider })).rejects.toThrow("the role's token_bound_cidrs");
+    await expect(
+      engine.update('role/app/custom-secret-id', { secret_id: 'own', token_bound_cidrs: '0.0.0.0/0' }),
+    ).rejects.toThrow("the role's token_bound_cidrs");
+    const { id } = await issue(engine, 'app', { token_bound_cidrs: '10.1.0.0/16' });
+    expect((await login(engine, id, '10.1.0.1'))?.login?.parameters.boundCidrs).toEqual(['10.1.0.0/16']);
+  });
+
+  it('keeps at least one constraint on a role, however the last one would go', async () => {
+    const bound = { bind_secret_id: false, secret_id_bound_cidrs: '10.0.0.0/8' };
+    const engine = await withRole(bound);
+    const refusal = 'at least one constraint';
+    await expect(engine.update('role/open', { bind_secret_id: false })).rejects.toThrow(refusal);
+    await expect(engine.delete('role/app/secret-id-bound-cidrs')).rejects.toThrow(refusal);
+    await expect(engine.delete('role/app/bound-cidr-list')).rejects.toThrow(refusal);
+    await expect(engine.update('role/app/secret-id-bound-cidrs', { secret_id_bound_cidrs: '' })).rejects.toThrow(
+      refusal,
+    );
+    await engine.update('role/app', { token_bound_cidrs: '10.0.0.0/8', secret_id_bound_cidrs: '' });
+    await expect(engine.delete('role/app/token-bound-cidrs')).rejects.toThrow(refusal);
+    await engine.delete('role/app/bind-secret-id');
+    await engine.delete('role/app/token-bound-cidrs');
+  });
+
+  it('reads metadata in both forms, in linear time', async () => {
+    const engine = await withRole();
+    const metadataOf = async (metadata: string): Promise<unknown> =>
+      (await login(engine, (await issue(engine, 'app', { metadata })).id))?.login?.metadata;
+    expect(await metadataOf('{"a":"b"}')).toEqual({ a: 'b', role_name: 'app' });
+    expect(await metadataOf(' a = b , c=d=e')).toEqual({ a: 'b', c: 'd=e', role_name: 'app' });
+    // By a regular expression, minutes.
+    for (const wrong of [' '.repeat(1_000_000), '{"a":1}', '{', 'a', '=b', `a=b,${' '.repeat(1_000_000)}`])
+      await expect(issue(engine, 'app', { metadata: wrong })).rejects.toThrow('failed to parse metadata');
+  });
+
   it('neither shows nor destroys a secret id by the accessor of another role', async () => {
     const engine = await withRole();
     await engine.update('role/other', { token_policies: 'other' });

@@ -27,7 +27,10 @@ export class AppRole {
     return role;
   }
 
+  /** @throws RequestError for a role id of another role, and for a role that would let in whoever knows its id */
   async putRole(view: StorageView, role: Role, before: Role | undefined): Promise<void> {
+    if (!role.bindSecretId && !role.secretIdBoundCidrs?.length && role.parameters.boundCidrs.length === 0)
+      throw badRequest('at least one constraint should be enabled on the role');
     const owner = await roleIds.get(view, this.hash('role-id', role.roleId));
     if (owner !== undefined && owner !== roleKey(role.name)) throw badRequest('role_id already in use');
     if (before && before.roleId !== role.roleId) roleIds.delete(view, this.hash('role-id', before.roleId));

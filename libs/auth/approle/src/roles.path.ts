@@ -92,9 +92,6 @@ function applyFields(engine: AppRole, fields: FieldValues<typeof roleFields>, be
   if (before && before.localSecretIds !== role.localSecretIds)
     throw badRequest('local_secret_ids can only be modified during role creation');
   if (role.secretIdNumUses < 0) throw badRequest('secret_id_num_uses cannot be negative');
-  if (!role.bindSecretId && !role.secretIdBoundCidrs?.length && role.parameters.boundCidrs.length === 0) {
-    throw badRequest('at least one constraint should be enabled on the role');
-  }
   return role;
 }
 

@@ -3,6 +3,8 @@ import { badRequest } from '@coffer/sdk';
 
 /** bcrypt's work factor, as Vault's default. */
 const COST = 10;
+/** Some seconds a login. Each more doubles that. */
+const COST_MAX = 16;
 /** bcrypt ignores what is longer; refusing it is better than accepting any password that begins alike. */
 const PASSWORD_BYTES_MAX = 72;
 
@@ -23,12 +25,18 @@ export function hashPassword(password: string): Promise<string> {
 /** The same time whether there is such a user or not. */
 export async function passwordMatches(password: string, hash: string | undefined): Promise<boolean> {
   const matches = await bcrypt.compare(password, hash ?? NOBODY);
-  return matches && hash !== undefined;
+  // Of a longer one bcrypt has compared the beginning only.
+  return matches && hash !== undefined && Buffer.byteLength(password) <= PASSWORD_BYTES_MAX;
 }
 
-/** A hash made elsewhere. @throws RequestError for one that is no bcrypt hash */
+/**
+ * A hash made elsewhere.
+ *
+ * @throws RequestError for one that is no bcrypt hash, or so costly that a few logins would keep all threads busy for hours
+ */
 export function checkPasswordHash(hash: string): string {
-  if (!/^\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/.test(hash))
-    throw badRequest("'password_hash' must be a bcrypt hash");
+  const [, cost] = /^\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/.exec(hash) ?? [];
+  if (cost === undefined) throw badRequest("'password_hash' must be a bcrypt hash");
+  if (Number(cost) > COST_MAX) throw badRequest(`'password_hash' must have a cost of at most ${String(COST_MAX)}`);
   return hash;
 }

@@ -25,6 +25,24 @@ describe('userpass', () => {
     await expect(engine.update('login/__proto__', { password: 'right' })).rejects.toMatchObject(refusal);
   });
 
+  it('compares passwords to their end', async () => {
+    const engine = await withAnn({ password: 'x'.repeat(72) });
+    expect((await engine.update('login/ann', { password: 'x'.repeat(72) }))?.login).toBeDefined();
+    for (const wrong of ['x'.repeat(73), `${'x'.repeat(72)}\u0000`, `${'x'.repeat(71)}\u0000`])
+      await expect(engine.update('login/ann', { password: wrong })).rejects.toMatchObject({ status: 400 });
+    const cut = await withAnn({ password: 'abc\u0000def' });
+    await expect(cut.update('login/ann', { password: 'abc' })).rejects.toMatchObject({ status: 400 });
+    expect((await cut.update('login/ann', { password: 'abc\u0000def' }))?.login).toBeDefined();
+  });
+
+  it('takes hashes that were made elsewhere, but none that would keep the threads busy', async () => {
+    const engine = await withAnn();
+    const hash = (cost: string): string => `$2b$${cost}$9DpDwrPqcWqTqpL3y9Df3uhh1s/WpDt.tNh8C.b/7iqgUPPTsZdKm`;
+    await engine.update('users/bob', { password_hash: hash('16') });
+    for (const cost of ['17', '31', '32', '03'])
+      await expect(engine.update('users/eve', { password_hash: hash(cost) })).rejects.toThrow("'password_hash' must");
+  });
+
   it('lets in from the bound addresses only', async () => {
     const engine = await withAnn({ token_bound_cidrs: '10.0.0.0/8' });
     const login = (remoteAddress: string): ReturnType<OpenEngine['update']> =>
