@@ -40,12 +40,42 @@ describe('parseFileOptions', () => {
 
 describe('FileDevice', () => {
   it('appends lines in their order, many at once', async () => {
-    await writeFile(at('a.log'), 'before\n');
+    await writeFile(at('a.log'), '{"before":1}\n');
     const device = await FileDevice.open({ path: at('a.log'), mode: 0o600 }, silentLog);
     const lines = Array.from({ length: 500 }, (_, index) => `{"line":${String(index)}}`);
     await Promise.all(lines.map((line) => device.write(line)));
-    expect(await linesOf('a.log')).toEqual(['before', ...lines]);
+    expect(await linesOf('a.log')).toEqual(['{"before":1}', ...lines]);
     await device.close();
+  });
+
+  it.each([
+    ['a key', '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n'],
+    ['a script', '#!/bin/sh\necho {"a":1}\n'],
+    ['a table of cron', '* * * * * root true {"a":1}\n'],
+    ['the manifest of a store', 'MANIFEST-000005\n'],
+    ['bytes', '\u0000\u0001{"'],
+    ['an authorized key', 'ssh-ed25519 AAAA {"a":1}\n'],
+  ])('neither appends to a file that holds %s, nor changes its mode', async (_, content) => {
+    await writeFile(at('other'), content);
+    await chmod(at('other'), 0o644);
+    await expect(FileDevice.open({ path: at('other'), mode: 0o600 }, silentLog)).rejects.toThrow('something else');
+    expect([await readFile(at('other'), 'utf8'), await modeOf('other')]).toEqual([content, 0o644]);
+  });
+
+  it.each(['{"a":1}\n', '@cee: {"a":1}\n', 'coffer {"a":1}\n', '\n{"a":1}\n', '{\n{"a":1}\n', '{'])(
+    'goes on with a log that begins with %j',
+    async (content) => {
+      await writeFile(at('log'), content);
+      await (await FileDevice.open({ path: at('log'), mode: 0o600 }, silentLog)).close();
+    },
+  );
+
+  it('leaves the mode of what is no file alone', async () => {
+    const before = (await stat('/dev/null')).mode;
+    const device = await FileDevice.open({ path: '/dev/null', mode: 0o600 }, silentLog);
+    await device.write('{}');
+    await device.close();
+    expect((await stat('/dev/null')).mode).toBe(before);
   });
 
   it('makes files that only their owner reads, and narrows one that was wider', async () => {
@@ -115,13 +145,13 @@ describe('FileDevice', () => {
 
   it('tries again to open a file whose folder was away', async () => {
     const device = await FileDevice.open({ path: at('a.log'), mode: 0o600 }, silentLog);
-    await device.write('one');
+    await device.write('{"a":1}');
     await rename(folder, `${folder}-away`);
     await expect(device.reopen()).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(device.write('two')).rejects.toMatchObject({ code: 'ENOENT' });
     await rename(`${folder}-away`, folder);
     await device.write('three');
-    expect(await linesOf('a.log')).toEqual(['one', 'three']);
+    expect(await linesOf('a.log')).toEqual(['{"a":1}', 'three']);
     await device.close();
   });
 

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
-import { badRequest } from '@coffer/sdk';
+import { RequestError, badRequest } from '@coffer/sdk';
 import type { AuditDevice } from '@coffer/sdk';
 import type { Log } from '@coffer/kernel';
 
@@ -37,6 +37,21 @@ export function parseFileOptions(options: Readonly<Record<string, string>>): Fil
   return { path, mode };
 }
 
+/** Begins like a line of an audit log: a prefix of one word, then an object. A line may have been torn off before it. */
+const AUDIT_LINE = /^\n*[\w@.:-]{0,64} ?\{(?:["\n]|$)/;
+
+/**
+ * Who may enable a device names a file: it must not be one that is something else, such as a key, a script or the store
+ * itself, which lines at its end would break or change (CVE-2025-6000).
+ *
+ * @throws RequestError
+ */
+async function refuseOther(file: FileHandle): Promise<void> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(128), 0, 128, 0);
+  if (!AUDIT_LINE.test(buffer.toString('latin1', 0, bytesRead)))
+    throw badRequest('file_path names a file that holds something else than an audit log');
+}
+
 /**
  * Appends lines to a file. Lines that arrive while a write is under way form the next write. A file that was moved or
  * deleted is noticed and made anew.
@@ -65,6 +80,7 @@ export class FileDevice implements AuditDevice {
     try {
       await device.#openFile();
     } catch (cause) {
+      if (cause instanceof RequestError) throw cause;
       const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown';
       throw badRequest(`sanity check failed; unable to open "${options.path}" for writing: ${code}`);
     }
@@ -74,11 +90,20 @@ export class FileDevice implements AuditDevice {
   async #openFile(): Promise<void> {
     const { path, mode } = this.#options;
     if (path === 'discard' || path === 'stdout') return;
-    const file = await open(path, 'a', mode === 0 ? 0o600 : mode);
-    const { ino, mode: found } = await file.stat();
-    if (mode !== 0 && (found & 0o777) !== mode) await file.chmod(mode);
+    const file = await open(path, 'a+', mode === 0 ? 0o600 : mode);
+    try {
+      const found = await file.stat();
+      // Devices and pipes belong to others: a mode of ours on /dev/null would be everybody's trouble.
+      if (found.isFile()) {
+        if (found.size > 0) await refuseOther(file);
+        if (mode !== 0 && (found.mode & 0o777) !== mode) await file.chmod(mode);
+      }
+      this.#inode = found.ino;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     this.#file = file;
-    this.#inode = ino;
   }
 
   write(line: string): Promise<void> {

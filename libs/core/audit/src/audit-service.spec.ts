@@ -233,6 +233,14 @@ describe('AuditService', () => {
     expect(device('accessor').lines[0]).toContain('"data":{"keys":2,"key_info":1}');
   });
 
+  it.each(['__proto__', 'constructor', 'toString'])('writes lines though "%s" is to be audited', async (name) => {
+    const { audit, device, enable } = await started();
+    await enable('one');
+    await audit.setHeader(name, false);
+    await audit.request(event());
+    expect(JSON.parse(device('one').lines[0] ?? '')).not.toHaveProperty('request.headers');
+  });
+
   it('goes on while one device works, and refuses when none does', async () => {
     const { audit, device, enable } = await started();
     await enable('one');
@@ -273,6 +281,10 @@ describe('AuditService', () => {
   it.each([
     [{ prefix: '#!/bin/sh\n' }, 'prefix'],
     [{ prefix: '<?php system(' }, 'prefix'],
+    // Lines of cron.
+    [{ prefix: '@reboot root sh ' }, 'prefix'],
+    [{ prefix: '@reboot ' }, 'prefix'],
+    [{ prefix: '0 0 1 1 0 root sh ' }, 'prefix'],
     [{ prefix: 'x'.repeat(65) }, 'prefix'],
     [{ format: 'jsonx' }, 'only json'],
     [{ log_raw: 'yes' }, 'log_raw'],

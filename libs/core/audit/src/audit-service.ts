@@ -309,7 +309,10 @@ function checkCommonOptions(options: Readonly<Record<string, string>>): void {
     if (value !== undefined && !['true', 'false', '1', '0', 't', 'f'].includes(value))
       throw badRequest(`option "${name}" must be true or false`);
   }
-  // What is written at the start of lines must not turn the file into something else (CVE-2025-6000).
-  if (prefix !== undefined && !/^[\w @:.-]{0,64}$/.test(prefix))
-    throw badRequest('option "prefix" may have up to 64 letters, digits, spaces and @ : . _ -');
+  // What is written at the start of lines must not turn the file into something that is run, such as a table of cron, whose
+  // lines have fields before a command (CVE-2025-6000). Collectors of logs need no more than one word, such as "@cee: ".
+  if (prefix !== undefined && (prefix.length > 64 || !/^(@[\w.-]+:|[\w.:-]*) ?$/.test(prefix)))
+    throw badRequest(
+      'option "prefix" may be a word of letters, digits and . _ - :, or one such as "@cee:", and a space',
+    );
 }

@@ -90,6 +90,7 @@ export function auditPaths(audit: () => AuditService): readonly PathDeclaration<
           // The token of the caller is never a header to be written.
           if (['x-vault-token', 'authorization', 'cookie'].includes(header.toLowerCase()))
             throw badRequest(`header "${header}" cannot be audited`);
+          if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header)) throw badRequest(`"${header}" is not a valid header name`);
           await audit().setHeader(header, hmac);
         },
       },

@@ -89,7 +89,8 @@ function requestOf(event: AuditEvent, options: FormatOptions): Record<string, un
 function headersOf(event: AuditEvent, { headers, hasher }: FormatOptions): Record<string, unknown> {
   const shown: [string, readonly string[]][] = [];
   for (const [name, { hmac }] of Object.entries(headers)) {
-    const value = event.request.headers[name];
+    // Names are what an operator wrote: `constructor` is no header, and no reason to serve nobody.
+    const value = Object.hasOwn(event.request.headers, name) ? event.request.headers[name] : undefined;
     if (value === undefined) continue;
     const lines = typeof value === 'string' ? [value] : value;
     shown.push([name, hmac ? lines.map((line) => hasher.hash(line)) : lines]);
