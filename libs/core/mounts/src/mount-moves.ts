@@ -1,4 +1,4 @@
-import type { MaybePromise } from '@coffer/kernel';
+import type { Clock, MaybePromise } from '@coffer/kernel';
 import { encodeJson, parseFrozen } from '@coffer/core-api';
 import type { Transactor } from '@coffer/storage';
 import type { ParsingReader } from '@coffer/core-api';
@@ -12,16 +12,24 @@ export interface MoveRecord {
   /** Of the mount that is moved. */
   readonly mountUuid: string;
   readonly status: 'in-progress' | 'success' | 'failure';
+  /** When it came to its end, in milliseconds since 1970. */
+  readonly endedMs?: number;
 }
+
+/** For so long, and so many of them, outcomes are kept. */
+const KEPT_MS = 24 * 60 * 60 * 1000;
+const KEPT_MAX = 1000;
 
 /** What is remembered of moves: their outcome, for who asks, and which of them a crash cut off. */
 export class MountMoves {
   readonly #store: ParsingReader;
   readonly #transactor: Transactor;
+  readonly #clock: Clock;
 
-  constructor(deps: { readonly barrier: ParsingReader; readonly transactor: Transactor }) {
+  constructor(deps: { readonly barrier: ParsingReader; readonly transactor: Transactor; readonly clock: Clock }) {
     this.#store = deps.barrier;
     this.#transactor = deps.transactor;
+    this.#clock = deps.clock;
   }
 
   get(id: string): MaybePromise<MoveRecord | undefined> {
@@ -35,12 +43,29 @@ export class MountMoves {
     });
   }
 
+  /** Keeps an outcome for a while, and forgets those that nobody will ask for any more. */
+  async end(record: MoveRecord, status: 'success' | 'failure'): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    await this.put({ ...record, status, endedMs: nowMs });
+    const ended = (await this.#all()).filter((other) => other.status !== 'in-progress');
+    const newestFirst = ended.sort((a, b) => (b.endedMs ?? 0) - (a.endedMs ?? 0));
+    const old = newestFirst.filter(({ endedMs = 0 }, at) => at >= KEPT_MAX || endedMs <= nowMs - KEPT_MS);
+    if (old.length === 0) return;
+    await this.#transactor.run((transaction) => {
+      for (const { id } of old) transaction.delete(MOVE_RECORDS + id);
+    });
+  }
+
   /** Those that are under way, or were when the node that made them was lost. */
   async inProgress(): Promise<readonly MoveRecord[]> {
+    return (await this.#all()).filter(({ status }) => status === 'in-progress');
+  }
+
+  async #all(): Promise<MoveRecord[]> {
     const found: MoveRecord[] = [];
     for (const id of await this.#store.list(MOVE_RECORDS)) {
       const record = await this.get(id);
-      if (record?.status === 'in-progress') found.push(record);
+      if (record) found.push(record);
     }
     return found;
   }

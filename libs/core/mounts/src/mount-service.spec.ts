@@ -124,6 +124,24 @@ describe('MountService', () => {
     expect(await mounts.moveStatus('../../x')).toBeUndefined();
   });
 
+  it('keeps the outcome of a move for a day', async () => {
+    const { mounts, time, store } = await active();
+    await mounts.enable(kv('app'));
+    const end = (path: string) => ({ table: 'secret' as const, namespace: ROOT_NAMESPACE, path });
+    const first = await mounts.move(end('app'), end('one'));
+    await settled();
+    time.nowMs += 24 * 60 * 60 * 1000 - 1;
+    const second = await mounts.move(end('one'), end('two'));
+    await settled();
+    expect(await mounts.moveStatus(first)).toMatchObject({ status: 'success' });
+    time.nowMs += 1;
+    await mounts.move(end('two'), end('three'));
+    await settled();
+    expect(await mounts.moveStatus(first)).toBeUndefined();
+    expect(await mounts.moveStatus(second)).toMatchObject({ status: 'success' });
+    expect(store.list('core/moves/')).toHaveLength(2);
+  });
+
   it('taints a mount while it is moved: nobody is served, its engine is there for its leases', async () => {
     const { mounts, at, held, router, node } = await active();
     const replica = node(false);

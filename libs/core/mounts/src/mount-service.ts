@@ -204,10 +204,10 @@ export class MountService implements Mounts, Startable {
     this.#turns
       .take(() => this.#move(source, to.namespace, target))
       .then(
-        () => this.#moves.put({ ...record, status: 'success' }),
+        () => this.#moves.end(record, 'success'),
         (error: unknown) => {
           this.#deps.log.error('moving a mount failed', { id: record.id, error });
-          return this.#moves.put({ ...record, status: 'failure' });
+          return this.#moves.end(record, 'failure');
         },
       )
       .catch((error: unknown) =>
@@ -251,7 +251,7 @@ export class MountService implements Mounts, Startable {
       const arrived = entry !== undefined && prefixOf(entry) === record.targetMount;
       if (entry?.tainted && !arrived) await this.#untaint(entry);
       this.#deps.log.warn('a move was interrupted', { id: record.id, path: record.sourceMount, arrived });
-      await this.#moves.put({ ...record, status: arrived ? 'success' : 'failure' });
+      await this.#moves.end(record, arrived ? 'success' : 'failure');
     }
   }
 

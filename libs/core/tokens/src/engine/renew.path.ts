@@ -73,6 +73,9 @@ async function renew(
   if (!entry.renewable || entry.expiresMs === 0) throw badRequest('lease is not renewable');
   const mount = deps.router().mount(entry.namespace, entry.path);
   if (!mount) throw new RequestError('bad-request', 'the auth method of the token is no longer mounted');
+  // As for all that a mount on its way out is asked for: its tokens end with it.
+  if (mount.entry.tainted)
+    throw new RequestError('no-route', `no handler for route "${entry.path}". route entry is tainted.`);
   const terms = await termsOf(entry, mount, context);
   const { system } = mount.context;
   const decided = decideTtl({
