@@ -155,6 +155,9 @@ export function world() {
       return Promise.resolve();
     };
   const spent: string[] = [];
+  /** Tokens that answers name, by text or accessor. */
+  const made = new Map<string, Partial<TokenEntry>>();
+  const revokedLeases: string[] = [];
   const services = {
     barrier: {
       readBarrier: () => void order.push('barrier'),
@@ -168,8 +171,10 @@ export function world() {
     tokens: {
       lookup: (raw: Secret<string>) => {
         order.push('identified');
-        return raw.reveal() === 'good' ? token() : undefined;
+        if (raw.reveal() === 'good') return token();
+        return made.get(raw.reveal());
       },
+      byAccessor: (accessor: string) => made.get(accessor),
       spendUse: () => {
         spent.push('use');
         return { allowed: state.uses > 0, last: state.uses === 1 };
@@ -200,6 +205,8 @@ export function world() {
     },
     policies: { aclFor: () => acl },
     leases: {
+      get: (_: unknown, id: string) => ({ id, issuedMs: 1_700_000_000_000 }),
+      revoke: (_: unknown, id: string) => void revokedLeases.push(id),
       registerSecret: () => {
         order.push('leased');
         return { leaseId: 'kv/item/a/l1', ttlSeconds: 60, renewable: true, warnings: ['shorter'] };
@@ -278,5 +285,5 @@ export function world() {
     expect(text).not.toContain(SECRET_CAUSE);
     return { status, headers, text };
   };
-  return { ask, order, events, spent, state, pipeline, request, services, router, timers, looks };
+  return { ask, order, events, spent, made, revokedLeases, state, pipeline, request, services, router, timers, looks };
 }

@@ -179,6 +179,34 @@ describe('Pipeline', () => {
       expect(order).not.toContain('handler');
     });
 
+    it('nothing that goes on unseen: what an answer that cannot be recorded has made is taken back', async () => {
+      const { ask, state, made, spent, revokedLeases } = world();
+      const token = (saltedId: string, createdMs: number, lastRenewedMs = 0) =>
+        ({ type: 'service', saltedId, createdMs, lastRenewedMs }) as const;
+      const nowMs = 1_700_000_000_000;
+      made.set('new', token('s-new', nowMs)).set('wrap-token', token('s-wrap', nowMs));
+      made.set('renewed', token('s-renewed', nowMs - 1)).set('at-once', token('s-at-once', nowMs, nowMs));
+      state.auditFails.add('response');
+      state.handler = () => ({ login: {} as NonNullable<Response['login']> });
+      expect((await ask({ path: 'kv/login/ann', operation: 'update' })).status).toBe(500);
+      expect(spent.splice(0)).toEqual(['revoked s-new']);
+      state.handler = () => ({ data: { value: 'v' } });
+      expect((await ask({ wrapTtlSeconds: 60 })).status).toBe(500);
+      expect(spent.splice(0)).toEqual(['revoked s-wrap']);
+      state.handler = () => ({ data: { value: 'v' }, secret: {} as NonNullable<Response['secret']> });
+      expect((await ask()).status).toBe(500);
+      expect(revokedLeases.splice(0)).toEqual(['kv/item/a/l1']);
+      // What was there before stays.
+      for (const clientToken of ['renewed', 'at-once']) {
+        state.handler = () => ({ auth: { clientToken } as NonNullable<Response['auth']> });
+        expect((await ask({ operation: 'update' })).status).toBe(500);
+      }
+      state.auditFails.clear();
+      state.handler = () => ({ login: {} as NonNullable<Response['login']> });
+      expect((await ask({ path: 'kv/login/ann', operation: 'update' })).status).toBe(200);
+      expect([spent, revokedLeases]).toEqual([[], []]);
+    });
+
     it('failures, too', async () => {
       const { ask, state, events } = world();
       state.handler = () => {

@@ -21,6 +21,7 @@ import { locate, refuseUnknown, refuseWriteToFolder, tryTypeFields, typeFields }
 import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
 import { serve, spendUseOfRefused } from './stages/serve.stage.ts';
 import { isBehind, untilReached } from './stages/state.stage.ts';
+import { withdraw } from './stages/withdraw.stage.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** Sends a request to the active node and brings its answer. */
@@ -358,7 +359,12 @@ export class Pipeline {
       await auditResponse(run, this.#auditors(run, services), { kind: 'failed', error: classify(error) });
       throw error;
     }
-    await auditResponse(run, this.#auditors(run, services), outcome);
+    try {
+      await auditResponse(run, this.#auditors(run, services), outcome);
+    } catch (error) {
+      await withdraw(run, services, outcome, this.#log);
+      throw error;
+    }
     return outcome;
   }
 

@@ -37,7 +37,7 @@ function requestFor(request: Request, mount: LiveMount): Request {
   const headers: Record<string, string | readonly string[] | undefined> = {};
   for (const name of passed ?? []) {
     const lower = name.toLowerCase();
-    if (lower !== 'authorization' && lower !== 'x-vault-token' && request.headers[lower] !== undefined)
+    if (lower !== 'authorization' && lower !== 'x-vault-token' && Object.hasOwn(request.headers, lower))
       headers[lower] = request.headers[lower];
   }
   const { token, ...rest } = request;
