@@ -15,11 +15,19 @@ import {
   postgresqlLock,
   postgresqlStore,
 } from '@coffer/storage-remote';
-import type { BeforeLeading, EtcdSettings, LockStore, PostgresqlSettings, RemoteStore } from '@coffer/storage-remote';
+import type {
+  BeforeLeading,
+  EtcdSettings,
+  EtcdTls,
+  LockStore,
+  PostgresqlSettings,
+  RemoteStore,
+} from '@coffer/storage-remote';
 import { refuseMigrating } from '../migrate/marker.ts';
 import type { AuthorityTimes } from '../node/cluster-tls.ts';
 import { RemoteMember } from '../node/remote-member.ts';
 import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
+import { connectionCaution } from './connection-caution.ts';
 import { programGuard } from './newest-program.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -75,10 +83,10 @@ function postgresqlSettings(config: PostgresqlConfig, env: Environment): Postgre
 
 /** The driver reads them with each connection: what is missing at the start is said by name. The URL is not repeated. */
 function checkFilesOf(connectionUrl: string, config: PostgresqlConfig): void {
-  const url = URL.parse(connectionUrl);
-  if (!url) throw new ConfigError(config.at.file, config.at.position, 'connection_url: expected a URL');
+  // Not every address that the driver takes is a URL: a host may be left out.
+  const parameters = new URLSearchParams(connectionUrl.split('?')[1] ?? '');
   for (const name of ['sslrootcert', 'sslcert', 'sslkey'])
-    fileText(config, `connection_url: ${name}`, url.searchParams.get(name) || undefined);
+    fileText(config, `connection_url: ${name}`, parameters.get(name) || undefined);
 }
 
 function etcdSettings(config: EtcdConfig, env: Environment): EtcdSettings {
@@ -92,17 +100,26 @@ function etcdSettings(config: EtcdConfig, env: Environment): EtcdSettings {
     );
   const username = env['ETCD_USERNAME'] || config.username;
   const password = env['ETCD_PASSWORD'] || config.password;
-  const ca = fileText(config, 'tls_ca_file', config.tlsCaFile);
-  const certificate = fileText(config, 'tls_cert_file', config.tlsCertFile);
-  const key = fileText(config, 'tls_key_file', config.tlsKeyFile);
+  const tls = (): EtcdTls => tlsOf(config);
+  // What is missing is said at the start.
+  tls();
   return {
     addresses,
     path: config.path,
     requestMsMax: config.requestTimeoutSeconds * 1000,
+    tls,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
+  };
+}
+
+function tlsOf(config: EtcdConfig): EtcdTls {
+  const ca = fileText(config, 'tls_ca_file', config.tlsCaFile);
+  const cert = fileText(config, 'tls_cert_file', config.tlsCertFile);
+  const key = fileText(config, 'tls_key_file', config.tlsKeyFile);
+  return {
     ...(ca === undefined ? {} : { ca }),
-    ...(certificate === undefined ? {} : { certificate }),
+    ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
   };
 }
@@ -112,7 +129,7 @@ function fileText({ at }: Pick<EtcdConfig, 'at'>, name: string, path: string | u
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     throw new ConfigError(at.file, at.position, `${name}: "${path}" cannot be read: ${code}`);
   }
 }
@@ -141,6 +158,10 @@ export async function openRemote(
   log: Log,
 ): Promise<OpenRemote> {
   const storageLog = log.named('storage').named(data.kind);
+  for (const database of new Set([data, lock ?? data])) {
+    const caution = connectionCaution(database, process.env);
+    if (caution !== undefined) storageLog.warn(caution);
+  }
   const { apiAddress, clusterAddress, authorityTimes } = place;
   const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
   const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog, guard);

@@ -12,11 +12,16 @@ export interface EtcdConnection {
   readonly username?: string;
   /** Secret. */
   readonly password?: string;
-  /** PEM. */
-  readonly ca?: string;
-  readonly certificate?: string;
-  readonly key?: string;
+  /** Asked for each new connection: certificates are replaced while nodes run. @throws Error where they cannot be read */
+  readonly tls?: () => EtcdTls;
   readonly requestMsMax: number;
+}
+
+/** PEM. */
+export interface EtcdTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** An answer of the gateway that is none: gRPC's status, by number. */
@@ -60,6 +65,7 @@ export class EtcdClient {
   readonly #log: Log;
   readonly #plain = new HttpAgent({ keepAlive: true, maxSockets: SOCKETS_MAX });
   readonly #secure: HttpsAgent;
+  #tls: EtcdTls = {};
   #at = 0;
   #token: string | undefined;
   #watching: ClientRequest | undefined;
@@ -70,15 +76,16 @@ export class EtcdClient {
     this.#settings = settings;
     this.#clock = clock;
     this.#log = log;
-    const { ca, certificate, key } = settings;
-    this.#secure = new HttpsAgent({
-      keepAlive: true,
-      maxSockets: SOCKETS_MAX,
-      minVersion: 'TLSv1.2',
-      ...(ca === undefined ? {} : { ca }),
-      ...(certificate === undefined ? {} : { cert: certificate }),
-      ...(key === undefined ? {} : { key }),
-    });
+    this.#secure = new EtcdAgent(() => this.#tlsNow());
+  }
+
+  #tlsNow(): EtcdTls {
+    try {
+      this.#tls = this.#settings.tls?.() ?? {};
+    } catch (error) {
+      this.#log.warn('the TLS files of etcd cannot be read: what was read before still counts', { error });
+    }
+    return this.#tls;
   }
 
   /** @throws Unreachable: it may have taken effect; StorageError: it was refused */
@@ -195,6 +202,20 @@ export class EtcdClient {
     this.#watching?.destroy();
     this.#plain.destroy();
     this.#secure.destroy();
+  }
+}
+
+/** Takes the certificates of the moment for each connection, and resumes no session that others began. */
+class EtcdAgent extends HttpsAgent {
+  readonly #tlsNow: () => EtcdTls;
+
+  constructor(tlsNow: () => EtcdTls) {
+    super({ keepAlive: true, maxSockets: SOCKETS_MAX, maxCachedSessions: 0, minVersion: 'TLSv1.2' });
+    this.#tlsNow = tlsNow;
+  }
+
+  override createConnection(...[options, callback]: Parameters<HttpsAgent['createConnection']>) {
+    return super.createConnection({ ...options, ...this.#tlsNow() }, callback);
   }
 }
 

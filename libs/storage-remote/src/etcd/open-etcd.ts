@@ -5,6 +5,8 @@ import type { EtcdConnection } from './etcd-client.ts';
 import { EtcdLock } from './etcd-lock.ts';
 import { EtcdStore } from './etcd-store.ts';
 
+export type { EtcdTls } from './etcd-client.ts';
+
 /** `storage "etcd"`. */
 export interface EtcdSettings extends EtcdConnection {
   /** What all keys begin with; ends with `/`. */
