@@ -79,7 +79,7 @@ export function dialPort(node, leaf, protocol) {
  * Connects and says hello.
  *
  * @param who `{nodeId, clusterId, clusterAddress, apiAddress, peer}`: as whom
- * @returns the socket, once the node has said hello in return. @throws what it was refused with, or the error of TLS
+ * @returns the socket, once the node has said hello in return (`socket.hello`). @throws what it was refused with, or the error of TLS
  */
 export function enter(node, leaf, protocol, who) {
   return new Promise((resolve, reject) => {
@@ -102,8 +102,10 @@ export function enter(node, leaf, protocol, who) {
     socket.on('data', function first(data) {
       if (data[4] === FRAME.ping) return;
       socket.off('data', first);
-      if (data[4] === FRAME.hello) resolve(socket);
-      else reject(new Error(`refused: ${data[5]}`));
+      if (data[4] === FRAME.hello) {
+        const text = data.toString('utf8', 5, 4 + data.readUInt32BE(0));
+        resolve(Object.assign(socket, { hello: JSON.parse(text) }));
+      } else reject(new Error(`refused: ${data[5]}`));
     });
   });
 }

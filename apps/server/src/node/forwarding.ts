@@ -82,6 +82,10 @@ function exchangeWith(streams: BodyStreams, nodeId: string, signal: AbortSignal)
   return {
     offer: (body) => ({ ...streams.offer(body, nodeId) }),
     // A member of this cluster wrote it: mutual TLS vouches for the form.
-    fetch: (place) => streams.fetch(place as unknown as StreamRef, signal),
+    fetch: (place) => {
+      const ref = place as unknown as StreamRef;
+      if (ref.node.nodeId !== nodeId) throw new ForwardError('interrupted', 'a body at another node than its request');
+      return streams.fetch(ref, signal);
+    },
   };
 }

@@ -1,5 +1,6 @@
 import type { Log } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
+import { NOBODY } from 'raft-ts';
 import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
 import type { OpenRestore, StateRecord } from '../disk/restore.codec.ts';
@@ -48,7 +49,8 @@ export class SnapshotExchange {
   readonly #clusterId: string;
   readonly #sending = new Set<PeerId>();
   readonly #underWay = new Set<Promise<void>>();
-  #receiving = false;
+  /** What gives up the snapshot that is being received. */
+  #receiving: { readonly from: PeerId; readonly giveUp: AbortController } | undefined;
   #sent = 0;
 
   constructor(parts: {
@@ -128,6 +130,8 @@ export class SnapshotExchange {
   /**
    * Stages a leader's snapshot beside the state and switches over when it is complete, verified and wanted.
    *
+   * Only the leader sends any: where one is known, others' are refused, and one of theirs that was begun gives way.
+   *
    * @throws StorageError `corrupt`, `conflict` (another is being received, or raft did not want it), `disk`
    */
   receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
@@ -135,11 +139,18 @@ export class SnapshotExchange {
   }
 
   async #receive(from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>): Promise<void> {
-    if (this.#receiving) throw new StorageError('conflict', 'another snapshot is being received');
-    this.#receiving = true;
+    const { leader } = this.#driver.standing;
+    if (leader !== NOBODY && leader !== from)
+      throw new StorageError('conflict', 'a snapshot that is not of the leader');
+    if (this.#receiving !== undefined) {
+      if (leader === from && this.#receiving.from !== from) this.#receiving.giveUp.abort();
+      throw new StorageError('conflict', 'another snapshot is being received');
+    }
+    const giveUp = new AbortController();
+    this.#receiving = { from, giveUp };
     try {
       await this.#disk.beginStaging();
-      const { header, restore } = await this.#stage(contents);
+      const { header, restore } = await this.#stage(untilAborted(contents, giveUp.signal));
       this.#check(header, meta);
       const outcome = await new Promise<'installed' | 'unwanted'>((done) => {
         const staged = { meta, members: header.members, done, ...(restore === undefined ? {} : { restore }) };
@@ -147,7 +158,7 @@ export class SnapshotExchange {
       });
       if (outcome === 'unwanted') throw new StorageError('conflict', 'the snapshot is not newer than what is here');
     } finally {
-      this.#receiving = false;
+      this.#receiving = undefined;
     }
   }
 
@@ -193,5 +204,29 @@ export class SnapshotExchange {
     const { index, term, members } = header;
     const snapshot = { index, term, membership: members.membership };
     return { kind: 'snapshot', from, to: this.#self, term: header.leaderTerm, snapshot };
+  }
+}
+
+/** The same pieces, until the signal says that nobody wants them any more, also in the middle of waiting for one. */
+async function* untilAborted(contents: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const pieces = contents[Symbol.asyncIterator]();
+  let onAbort: (() => void) | undefined;
+  signal.addEventListener('abort', () => onAbort?.(), { once: true });
+  // No race with one promise for all pieces: that would hold each of them to the end.
+  const next = (): Promise<IteratorResult<Uint8Array, unknown>> =>
+    new Promise((resolve, reject) => {
+      onAbort = () => reject(new StorageError('conflict', 'the leader sends another snapshot'));
+      if (signal.aborted) onAbort();
+      else pieces.next().then(resolve, reject);
+    });
+  try {
+    for (;;) {
+      const piece = await next();
+      if (piece.done === true) return;
+      yield piece.value;
+    }
+  } finally {
+    // Where it still waits for a piece it ends with its connection; nobody is left to be told how.
+    pieces.return?.().catch(() => undefined);
   }
 }

@@ -2,6 +2,8 @@ import type { NodeAddress } from '@coffer/storage';
 
 /** More hints about one node than this are not kept. */
 const HINTS_MAX = 4;
+/** More nodes than a cluster has; beyond it the one that was longest known is forgotten. */
+const LEARNT_MAX = 256;
 
 /**
  * Where nodes are, beyond what the list of members says. That list changes through a leader; when all nodes come back
@@ -17,6 +19,8 @@ export class AddressBook {
   learn(nodeId: string, clusterAddress: string): boolean {
     if (this.#learnt.get(nodeId) === clusterAddress) return false;
     this.#learnt.set(nodeId, clusterAddress);
+    const [oldest] = this.#learnt.keys();
+    if (this.#learnt.size > LEARNT_MAX && oldest !== undefined) this.#learnt.delete(oldest);
     return true;
   }
 

@@ -10,6 +10,12 @@ import type { TransportLimits } from './transport-options.ts';
 /** An end that was told goodbye has so long to go. */
 const GOODBYE_MS = 1000;
 
+/** So many frames of a connection are dealt with in a turn of the event loop, whatever comes: others have their turn, too. */
+const FRAMES_PER_TURN = 128;
+
+/** So many pings long an end may take nothing of what waits for it. */
+const STUCK_PINGS_MAX = 60;
+
 /** Who listens to a connection; a protocol takes over from the handshake by replacing it. */
 export interface ConnectionHandler {
   /** @throws ProtocolError to end the connection */
@@ -35,7 +41,13 @@ export class Connection {
   #cancelGoodbye: CancelTimer | undefined;
   /** Pings due since the last byte. Counted rather than timed: when this process itself slept, one is due after it. */
   #silentPings = 0;
+  /** Pings due since something was last written, while something waits to be. */
+  #stuckPings = 0;
   #paused = false;
+  /** Whether something was read in this turn of the event loop. */
+  #inTurn = false;
+  /** What was read and is left for the next turn. */
+  #rest: Buffer | undefined;
   #closed = false;
   #reason: Error | undefined;
 
@@ -47,7 +59,11 @@ export class Connection {
     this.#reader = new FrameReader(HELLO_BYTES_MAX, (type, payload) => {
       if (type !== FrameType.ping) this.#handler.onFrame(type, payload);
     });
-    this.#queue = new SendQueue(socket, () => this.#handler.onDrained?.());
+    this.#reader.framesLeft = FRAMES_PER_TURN;
+    this.#queue = new SendQueue(socket, () => {
+      this.#stuckPings = 0;
+      this.#handler.onDrained?.();
+    });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 5000);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -94,7 +110,8 @@ export class Connection {
   resume(): void {
     this.#paused = false;
     this.#silentPings = 0;
-    this.#socket.resume();
+    if (this.#rest === undefined) this.#socket.resume();
+    else this.#beginTurn();
   }
 
   /** Writes what waits and closes. */
@@ -112,6 +129,7 @@ export class Connection {
     this.#cancelPing();
     this.#cancelGoodbye?.();
     this.#reader.stop();
+    this.#rest = undefined;
     const unsent = this.#queue.close();
     this.#socket.destroy();
     this.#handler.onClose(this.#reason, unsent);
@@ -120,19 +138,43 @@ export class Connection {
   #onData(chunk: Buffer): void {
     if (this.#closed) return;
     this.#silentPings = 0;
+    this.#beginTurn();
     try {
-      this.#reader.push(chunk);
+      const used = this.#reader.push(chunk);
+      if (used === chunk.length) return;
+      this.#rest = chunk.subarray(used);
+      this.#socket.pause();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.destroy(error);
     }
   }
 
+  #beginTurn(): void {
+    if (this.#inTurn) return;
+    this.#inTurn = true;
+    setImmediate(() => this.#endTurn());
+  }
+
+  #endTurn(): void {
+    this.#inTurn = false;
+    this.#reader.framesLeft = FRAMES_PER_TURN;
+    const rest = this.#rest;
+    if (rest === undefined || this.#paused) return;
+    this.#rest = undefined;
+    this.#onData(rest);
+    if (this.#rest === undefined && !this.#paused && !this.#closed) this.#socket.resume();
+  }
+
   #onPing(): void {
     this.#silentPings = this.#paused ? 0 : this.#silentPings + 1;
+    this.#stuckPings = this.#queue.busy ? this.#stuckPings + 1 : 0;
     if (this.#silentPings > this.#silentPingsMax) {
       this.destroy(new ProtocolError('the peer fell silent'));
-    } else {
+    } else if (this.#stuckPings > STUCK_PINGS_MAX) {
+      this.destroy(new ProtocolError('the peer takes nothing'));
+    } else if (!this.#queue.busy) {
+      // What waits says as much; and for a peer that does not read, pings would only pile up.
       this.send(FrameType.ping, NO_BYTES);
     }
   }

@@ -8,6 +8,7 @@ import { ForwardLink } from './forward-link.ts';
 import { serveForward } from './forward-server.ts';
 import type { ForwardHandler } from './forward-server.ts';
 import { ClusterListener } from './listener.ts';
+import { LogGate } from './log-gate.ts';
 import { TlsIdentity } from './tls-identity.ts';
 import { DEFAULT_LIMITS } from './transport-options.ts';
 import type { TransportOptions } from './transport-options.ts';
@@ -52,6 +53,7 @@ export class ForwardPort {
     const { clock, self, listenAddress } = this.#options;
     const identity = await TlsIdentity.create({ nodeId: self.nodeId, clusterId, tls }, this.#options);
     const means: DialMeans = { identity, self, peer: () => undefined, clock, limits: DEFAULT_LIMITS };
+    const gate = new LogGate(clock);
     const listener = new ClusterListener(
       means,
       {
@@ -59,11 +61,13 @@ export class ForwardPort {
           if (this.#open === undefined) return 'closing';
           return protocol === 'coffer-forward/1' ? undefined : 'removed';
         },
+        // Who has a certificate has read the key behind the barrier.
+        isMember: () => true,
         onCaller: (connection, { node, hello }) =>
           serveForward(
             connection,
             { nodeId: node.nodeId, payloadBytesMax: hello.payloadBytesMax },
-            { handlers: this.#handlers, requestsMax: DEFAULT_LIMITS.requestsMax, log: this.#log },
+            { handlers: this.#handlers, ...DEFAULT_LIMITS, log: this.#log, gate },
             DEFAULT_LIMITS.requestBytesMax,
           ),
       },

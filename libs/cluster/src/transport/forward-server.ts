@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts';
 import { failureHead, idHead, readForwardFrame } from './forward-frames.ts';
 import type { FailureCode } from './forward-frames.ts';
 import { FrameType } from './frame.ts';
+import type { LogGate } from './log-gate.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { NO_BYTES } from './send-queue.ts';
 
@@ -11,12 +12,18 @@ export type ForwardHandler = (payload: Uint8Array, from: string, signal: AbortSi
 
 /** Answers that wait for a slow reader; beyond it no further requests are read from it. */
 const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
+/** What was under way then may still add to it; with so much a peer takes nothing, or too slowly, and is given up. */
+const UNREAD_BYTES_END = 128 * 1024 * 1024;
 
 /** What requests are served with; shared by all connections. */
 export interface ForwardService {
   readonly handlers: ReadonlyMap<string, ForwardHandler>;
   readonly requestsMax: number;
+  /** Payloads of requests under way beyond which no further ones are read from a connection. */
+  readonly inFlightBytesMax: number;
   readonly log: Log;
+  /** What a peer can bring about at will is logged now and then. */
+  readonly gate: LogGate;
 }
 
 /**
@@ -29,15 +36,31 @@ export function serveForward(
   service: ForwardService,
   payloadBytesMax: number,
 ): void {
-  const underWay = new Map<number, AbortController>();
+  const underWay = new Map<number, { readonly controller: AbortController; readonly bytes: number }>();
+  let underWayBytes = 0;
   let heldUp = false;
 
-  const answer = (id: number, type: number, head: Uint8Array, body: Uint8Array): void => {
-    underWay.delete(id);
-    connection.send(type, head, body);
-    if (heldUp || connection.queuedBytes <= UNREAD_BYTES_MAX) return;
+  const holdUp = (): void => {
+    if (heldUp || (connection.queuedBytes <= UNREAD_BYTES_MAX && underWayBytes <= service.inFlightBytesMax)) return;
     heldUp = true;
     connection.pause();
+  };
+  const goOn = (): void => {
+    const room = connection.queuedBytes <= UNREAD_BYTES_MAX / 2 && underWayBytes <= service.inFlightBytesMax / 2;
+    if (!heldUp || !room) return;
+    heldUp = false;
+    connection.resume();
+  };
+  const answer = (id: number, type: number, head: Uint8Array, body: Uint8Array): void => {
+    underWayBytes -= underWay.get(id)?.bytes ?? 0;
+    underWay.delete(id);
+    connection.send(type, head, body);
+    if (connection.queuedBytes > UNREAD_BYTES_END) {
+      connection.destroy(new ProtocolError('the peer does not read its answers'));
+      return;
+    }
+    holdUp();
+    goOn();
   };
   const fail = (id: number, code: FailureCode): void => {
     answer(id, FrameType.failure, failureHead(id, code), NO_BYTES);
@@ -51,7 +74,9 @@ export function serveForward(
       return;
     }
     const controller = new AbortController();
-    underWay.set(id, controller);
+    underWay.set(id, { controller, bytes: payload.length });
+    underWayBytes += payload.length;
+    holdUp();
     run(handler, payload, from.nodeId, controller.signal).then(
       (response) => {
         if (response.length + 4 > from.payloadBytesMax) fail(id, 'too-long');
@@ -61,7 +86,8 @@ export function serveForward(
         const cancelled = controller.signal.aborted;
         fail(id, cancelled ? 'cancelled' : 'failed');
         if (error instanceof AssertionFailure) throw error;
-        if (!cancelled) service.log.error('a forwarded request failed', { from: from.nodeId, kind, error });
+        if (!cancelled && service.gate.opens(`${from.nodeId} ${kind}`))
+          service.log.error('a forwarded request failed', { from: from.nodeId, kind, error });
       },
     );
   };
@@ -70,17 +96,13 @@ export function serveForward(
       onFrame(type, bytes) {
         const frame = readForwardFrame(type, bytes);
         if (frame.kind === 'request') onRequest(frame.id, frame.name, frame.payload);
-        else if (frame.kind === 'cancel') underWay.get(frame.id)?.abort();
+        else if (frame.kind === 'cancel') underWay.get(frame.id)?.controller.abort();
         else throw new ProtocolError('answers go the other way');
       },
       onClose() {
-        for (const controller of underWay.values()) controller.abort();
+        for (const { controller } of underWay.values()) controller.abort();
       },
-      onDrained() {
-        if (!heldUp || connection.queuedBytes > UNREAD_BYTES_MAX / 2) return;
-        heldUp = false;
-        connection.resume();
-      },
+      onDrained: goOn,
     },
     payloadBytesMax,
   );

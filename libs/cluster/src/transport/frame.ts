@@ -39,6 +39,8 @@ export class FrameReader {
   readonly #onFrame: (type: number, payload: Uint8Array) => void;
   /** The longest payload accepted from now on, in bytes. */
   payloadBytesMax: number;
+  /** So many more frames are told; what follows them is not used. */
+  framesLeft = Infinity;
   #partial: Buffer = Buffer.alloc(0);
   #have = 0;
   #stopped = false;
@@ -55,18 +57,29 @@ export class FrameReader {
     this.#have = 0;
   }
 
-  /** @throws ProtocolError where a frame is empty or longer than allowed */
-  push(chunk: Buffer): void {
+  /**
+   * @returns how much of the piece was used: all of it, unless `framesLeft` came to an end
+   * @throws ProtocolError where a frame is empty or longer than allowed
+   */
+  push(chunk: Buffer): number {
     let offset = 0;
-    while (this.#have > 0 && offset < chunk.length && !this.#stopped) offset = this.#complete(chunk, offset);
-    while (!this.#stopped && chunk.length - offset >= FRAME_HEADER_BYTES) {
+    while (this.#have > 0 && offset < chunk.length && this.#goesOn) offset = this.#complete(chunk, offset);
+    while (this.#goesOn && chunk.length - offset >= FRAME_HEADER_BYTES) {
       const length = this.#lengthAt(chunk, offset);
       const end = offset + LENGTH_BYTES + length;
       if (end > chunk.length) break;
+      this.framesLeft -= 1;
       this.#onFrame(chunk[offset + LENGTH_BYTES] as number, chunk.subarray(offset + FRAME_HEADER_BYTES, end));
       offset = end;
     }
-    if (!this.#stopped && offset < chunk.length) this.#keep(chunk, offset, chunk.length);
+    if (this.#stopped) return chunk.length;
+    if (this.framesLeft <= 0) return offset;
+    if (offset < chunk.length) this.#keep(chunk, offset, chunk.length);
+    return chunk.length;
+  }
+
+  get #goesOn(): boolean {
+    return !this.#stopped && this.framesLeft > 0;
   }
 
   /** Adds to the frame begun earlier; returns up to where the piece was used. */
@@ -81,6 +94,7 @@ export class FrameReader {
     const frame = this.#partial.subarray(0, whole);
     this.#partial = Buffer.alloc(0);
     this.#have = 0;
+    this.framesLeft -= 1;
     this.#onFrame(frame[LENGTH_BYTES] as number, frame.subarray(FRAME_HEADER_BYTES));
     return end;
   }
@@ -89,7 +103,8 @@ export class FrameReader {
   #keep(chunk: Buffer, from: number, to: number): void {
     const have = this.#have + to - from;
     if (have > this.#partial.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(have, 2 * this.#partial.length));
+      const longest = FRAME_HEADER_BYTES + this.payloadBytesMax;
+      const grown = Buffer.allocUnsafeSlow(Math.max(have, Math.min(2 * this.#partial.length, longest)));
       this.#partial.copy(grown, 0, 0, this.#have);
       this.#partial = grown;
     }

@@ -4,9 +4,11 @@ import { createServer } from 'node:tls';
 import type { Server, TLSSocket } from 'node:tls';
 import type { Log } from '@coffer/kernel';
 import type { NodeAddress } from '@coffer/storage';
+import { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { ownHello } from './dial.ts';
 import type { DialMeans } from './dial.ts';
+import { Doorstep } from './doorstep.ts';
 import { listenEndpoint } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
 import { FrameType, PROTOCOLS } from './frame.ts';
@@ -27,6 +29,8 @@ export interface Caller {
 export interface ListenerPolicy {
   /** Whether a node of this cluster may use the protocol now. */
   refuses(hello: Hello, protocol: Protocol): Refusal | undefined;
+  /** Whether a node is known to belong to the cluster; few others have connections at a time. */
+  isMember(nodeId: string): boolean;
   /** The handler must be handed over before this returns. */
   onCaller(connection: Connection, caller: Caller): void;
 }
@@ -41,12 +45,15 @@ export class ClusterListener {
   readonly #connections = new Set<Connection>();
   /** Before TLS is done there is no `Connection`; these must be closed, too. */
   readonly #raw = new Set<{ destroy(): void }>();
+  readonly #doorstep: Doorstep;
+  readonly #callers = new Callers();
 
   constructor(means: DialMeans, policy: ListenerPolicy, log: Log) {
     this.#means = means;
     this.#policy = policy;
     this.#log = log;
     this.#gate = new LogGate(means.clock);
+    this.#doorstep = new Doorstep(means.limits.unknownMax);
     this.#server = createServer({
       ...means.identity.secureOptions(),
       requestCert: true,
@@ -57,8 +64,13 @@ export class ClusterListener {
     });
     this.#server.maxConnections = means.limits.connectionsMax;
     this.#server.on('connection', (socket) => {
+      const { remoteAddress = '', remotePort = 0 } = socket;
       this.#raw.add(socket);
-      socket.on('close', () => this.#raw.delete(socket));
+      socket.on('close', () => {
+        this.#raw.delete(socket);
+        this.#doorstep.leave(remoteAddress, remotePort);
+      });
+      this.#doorstep.arrive(socket);
     });
     this.#server.on('tlsClientError', (error, socket) => this.#onTlsError(error, socket));
     this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
@@ -114,10 +126,12 @@ export class ClusterListener {
     const certificate = socket.getPeerX509Certificate();
     const nodeId = certificate === undefined ? undefined : nodeIdOf(certificate);
     const remote = socket.remoteAddress ?? 'unknown';
+    const { remotePort = 0 } = socket;
     const connection = new Connection(socket, this.#means.clock, this.#means.limits, {
       onFrame: (type, payload) => {
         cancelTimeout();
         if (type !== FrameType.hello || protocol === undefined) throw new ProtocolError('a frame before the hello');
+        this.#doorstep.leave(remote, remotePort);
         this.#onHello(connection, protocol, nodeId, decodeHello(payload));
       },
       onClose: (reason) => {
@@ -131,7 +145,10 @@ export class ClusterListener {
       connection.destroy(new ProtocolError('no hello in time'));
     });
     this.#connections.add(connection);
-    socket.on('close', () => this.#connections.delete(connection));
+    socket.on('close', () => {
+      this.#connections.delete(connection);
+      this.#callers.leave(connection);
+    });
     if (socket.authorized && protocol !== undefined && nodeId !== undefined) return;
     connection.destroy(new ProtocolError('a certificate without a node’s name, or no protocol'));
   }
@@ -141,6 +158,11 @@ export class ClusterListener {
     if (refusal === undefined && hello !== undefined) {
       const { clusterAddress, apiAddress } = hello;
       this.#nodes.set(connection, hello.nodeId);
+      this.#callers.enter(connection, {
+        nodeId: hello.nodeId,
+        protocol,
+        member: this.#policy.isMember(hello.nodeId),
+      });
       connection.send(FrameType.hello, encodeHello(ownHello(this.#means)));
       this.#policy.onCaller(connection, {
         node: { nodeId: hello.nodeId, clusterAddress, apiAddress },

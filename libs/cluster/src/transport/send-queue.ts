@@ -43,6 +43,11 @@ export class SendQueue {
     return this.#bytes;
   }
 
+  /** Whether something waits, or is being written. */
+  get busy(): boolean {
+    return this.#writing || this.#bytes > 0;
+  }
+
   push(type: number, head: Uint8Array, body: Uint8Array): void {
     if (this.#closed) return;
     this.#frames.push({ type, head, body });

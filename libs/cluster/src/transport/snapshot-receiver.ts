@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Log } from '@coffer/kernel';
+import type { Clock, Log } from '@coffer/kernel';
 import { AssertionFailure, equalInConstantTime } from '@coffer/kernel';
 import type { Message, PeerId, SnapshotMeta } from 'raft-ts';
 import type { Connection } from './connection.ts';
 import { FrameType } from './frame.ts';
+import type { LogGate } from './log-gate.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { NO_BYTES } from './send-queue.ts';
 import {
@@ -17,18 +18,31 @@ import {
 /** Longer than any `begin`: its message holds the membership. */
 const PAYLOAD_BYTES_MAX = Math.max(CHUNK_BYTES_MAX, 1024 * 1024);
 
+/** While a sender is waited for it is looked at so often, and given up after so many looks without anything new. */
+const LOOK_EVERY_MS = 5000;
+const STALLED_LOOKS = 12;
+
 export type SnapshotListener = (from: PeerId, meta: SnapshotMeta, contents: AsyncIterable<Uint8Array>) => Promise<void>;
 
 export interface SnapshotReceiverMeans {
   /** @throws ProtocolError unless it is a message that this caller may send */
   readonly decode: (payload: Uint8Array) => Message;
   readonly listener: SnapshotListener;
+  readonly clock: Clock;
   readonly log: Log;
+  readonly gate: LogGate;
+  /** Once. */
+  readonly onClose: () => void;
 }
 
 /** Receives one snapshot and tells the sender what came of it. */
 export function receiveSnapshot(connection: Connection, nodeId: string, means: SnapshotReceiverMeans): void {
   let contents: IncomingContents | undefined;
+  let idleLooks = 0;
+  const stopLooking = means.clock.every(LOOK_EVERY_MS, () => {
+    idleLooks = contents?.awaitsMore === false ? 0 : idleLooks + 1;
+    if (idleLooks > STALLED_LOOKS) connection.destroy(new ProtocolError('a snapshot that does not go on'));
+  });
   const finish = (type: number): void => {
     connection.send(type, NO_BYTES);
     connection.end();
@@ -50,20 +64,23 @@ export function receiveSnapshot(connection: Connection, nodeId: string, means: S
       (error: unknown) => {
         finish(FrameType.snapshotFailed);
         if (error instanceof AssertionFailure) throw error;
-        means.log.warn('could not install a snapshot', { nodeId, error });
+        if (means.gate.opens(`snapshot ${nodeId}`)) means.log.warn('could not install a snapshot', { nodeId, error });
       },
     );
   };
   connection.handOver(
     {
       onFrame(type, payload) {
+        idleLooks = 0;
         if (contents === undefined && type === FrameType.snapshotBegin) begin(payload);
         else if (contents !== undefined && type === FrameType.snapshotChunk) contents.add(payload);
         else if (contents !== undefined && type === FrameType.snapshotEnd) contents.finish(payload);
         else throw new ProtocolError('a snapshot out of order');
       },
       onClose() {
+        stopLooking();
         contents?.interrupt();
+        means.onClose();
       },
     },
     PAYLOAD_BYTES_MAX,
@@ -93,6 +110,11 @@ class IncomingContents implements AsyncIterable<Uint8Array> {
   /** Everything arrived as it was sent. */
   get verified(): boolean {
     return this.#ended && this.#failure === undefined;
+  }
+
+  /** Whether it is the sender's turn: what has arrived is being dealt with otherwise. */
+  get awaitsMore(): boolean {
+    return !this.#ended && !this.#held;
   }
 
   add(piece: Uint8Array): void {

@@ -16,6 +16,7 @@ import type { Protocol } from './frame.ts';
 import type { Hello, Refusal } from './hello.ts';
 import { ClusterListener } from './listener.ts';
 import type { Caller } from './listener.ts';
+import { LogGate } from './log-gate.ts';
 import { PeerTable } from './peer-table.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { RaftLink } from './raft-link.ts';
@@ -49,6 +50,8 @@ export class TlsTransport implements Transport {
   readonly #options: TransportOptions;
   readonly #limits: TransportLimits;
   readonly #log: Log;
+  /** What a peer can bring about at will is logged now and then. */
+  readonly #gate: LogGate;
   readonly #peers = new PeerTable();
   readonly #book = new AddressBook();
   readonly #handlers = new Map<string, ForwardHandler>();
@@ -62,6 +65,7 @@ export class TlsTransport implements Transport {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#log = options.log;
+    this.#gate = new LogGate(options.clock);
     this.forward = {
       serve: (kind, handler) => {
         assert(!this.#handlers.has(kind), 'a kind of forwarded request is served once');
@@ -91,6 +95,7 @@ export class TlsTransport implements Transport {
       means,
       {
         refuses: (hello, protocol) => this.#refuses(hello, protocol),
+        isMember: (nodeId) => this.#peers.isMember(nodeId),
         onCaller: (connection, caller) => this.#onCaller(connection, caller),
       },
       this.#log,
@@ -225,7 +230,7 @@ export class TlsTransport implements Transport {
         serveForward(
           connection,
           { nodeId: caller.node.nodeId, payloadBytesMax: caller.hello.payloadBytesMax },
-          { handlers: this.#handlers, requestsMax: this.#limits.requestsMax, log: this.#log },
+          { handlers: this.#handlers, ...this.#limits, log: this.#log, gate: this.#gate },
           this.#limits.requestBytesMax,
         );
         return;
@@ -250,7 +255,8 @@ export class TlsTransport implements Transport {
         onClose: (reason) => {
           if (reason === undefined) return;
           const fields = { nodeId: node.nodeId, reason: reason.message };
-          if (reason instanceof ProtocolError) this.#log.warn('ended the connection of a peer', fields);
+          if (reason instanceof ProtocolError && this.#gate.opens(`ended ${node.nodeId}`))
+            this.#log.warn('ended the connection of a peer', fields);
           else this.#log.debug('lost the connection of a peer', fields);
         },
       },
@@ -270,7 +276,12 @@ export class TlsTransport implements Transport {
     receiveSnapshot(connection, node.nodeId, {
       decode: (payload) => this.#decode(payload, node),
       listener,
+      clock: this.#options.clock,
       log: this.#log,
+      gate: this.#gate,
+      onClose: () => {
+        if (open.receiving.get(node.nodeId) === connection) open.receiving.delete(node.nodeId);
+      },
     });
   }
 

@@ -35,6 +35,8 @@ export interface TransportLimits {
   readonly backoffMaxMs: number;
   /** Connections to the cluster port at a time. */
   readonly connectionsMax: number;
+  /** Of them, those that have not proved yet to be a node's. */
+  readonly unknownMax: number;
 }
 
 export const DEFAULT_LIMITS: TransportLimits = {
@@ -51,6 +53,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   backoffMs: 20,
   backoffMaxMs: 500,
   connectionsMax: 1024,
+  unknownMax: 256,
 };
 
 /** What a transport is made of. */

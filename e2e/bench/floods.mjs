@@ -1,0 +1,24 @@
+/**
+ * What a node's memory does while its cluster port is flooded, by anybody and by a peer with a member's key.
+ * `node e2e/bench/floods.mjs [seconds]`, of each flood.
+ */
+import { Cluster } from '../cluster.mjs';
+import { flood, FLOODS, FLOOD_SETTINGS, prepare } from '../floods.mjs';
+
+const seconds = Number(process.argv[2] ?? 20);
+const only = process.argv[3];
+const cluster = await Cluster.start({ nodes: 3, settings: FLOOD_SETTINGS });
+const rows = [];
+try {
+  const place = await prepare(cluster);
+  for (const kind of FLOODS) {
+    if (only !== undefined && kind.kind !== only) continue;
+    const row = await flood(place, kind, { seconds });
+    rows.push({ ...row, failures: row.failures.length });
+    console.log(JSON.stringify(row));
+  }
+} finally {
+  if (process.env.KEEP) await cluster.stop({ keepData: true });
+  else await cluster.stop();
+}
+console.table(rows);
