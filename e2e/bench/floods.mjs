@@ -7,7 +7,11 @@ import { flood, FLOODS, FLOOD_SETTINGS, prepare } from '../floods.mjs';
 
 const seconds = Number(process.argv[2] ?? 20);
 const only = process.argv[3];
-const cluster = await Cluster.start({ nodes: 3, settings: FLOOD_SETTINGS });
+const cluster = await Cluster.start({
+  nodes: 3,
+  settings: FLOOD_SETTINGS,
+  storageLines: () => '  performance_multiplier = 10\n',
+});
 const rows = [];
 try {
   const place = await prepare(cluster);
