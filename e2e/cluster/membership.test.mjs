@@ -199,7 +199,7 @@ describe('members of a cluster', () => {
     try {
       const [node] = alone.nodes;
       const join = (...flags) => cluster.cli(node, ['operator', 'raft', 'join', ...flags]);
-      assert.match((await join('provider=aws region=x')).stderr, /the provider "aws" is not available/);
+      assert.match((await join('provider=gce zone_pattern=x')).stderr, /the provider "gce" is not available/);
       assert.match((await join('http://127.0.0.1:1')).stderr, /cannot reach the node/);
       const joined = await join('-non-voter', cluster.nodes[0].url);
       assert.match(joined.stdout, /Joined +true/);
