@@ -3,7 +3,15 @@ import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { decodeChunk, decodeChunkHeader, encodeChunk } from './chunk.codec.ts';
 import { decodeIdentity, encodeIdentity } from './identity.ts';
-import { decodeMembers, encodeMembers, withMember, NO_MEMBERS, type Member } from './members.ts';
+import {
+  decodeMemberContext,
+  decodeMembers,
+  encodeMemberContext,
+  encodeMembers,
+  withMember,
+  NO_MEMBERS,
+  type Member,
+} from './members.ts';
 import { decodeMeta, EMPTY_META, encodeMeta } from './meta.codec.ts';
 import { decodePayload, encodeAnnounce, encodeBatch } from './payload.codec.ts';
 
@@ -138,6 +146,20 @@ describe('members', () => {
   it('survive the disk', () => {
     const members = withMember(NO_MEMBERS, voters(1), member(1));
     expect(decodeMembers(encodeMembers(members))).toEqual(members);
+  });
+
+  it.each([{ version: '1' }, { version: '1', upgradeVersion: '2', zone: 'a' }])(
+    'survive with what they told, %j',
+    (traits) => {
+      const members = withMember(NO_MEMBERS, voters(1), { ...member(1), traits });
+      expect(decodeMembers(encodeMembers(members))).toEqual(members);
+      expect(decodeMemberContext(encodeMemberContext({ ...member(1), traits }))).toEqual({ ...member(1), traits });
+    },
+  );
+
+  it.each(['null', '{}', '{"version":1}', '{"version":"1","zone":2}'])('refuse %s as what they told', (traits) => {
+    const text = JSON.stringify({ ...member(1), traits: JSON.parse(traits) as unknown });
+    expect(() => decodeMemberContext(bytes(text))).toThrow(corrupt);
   });
 
   it('lose those that were removed, but never give a number twice', () => {
