@@ -43,9 +43,8 @@ export async function ask(node, method, path, { token, body, headers = {}, timeo
   const { status } = answer;
   if (status < 500) return { outcome: 'answered', ...answer };
   const why = `${status} ${JSON.stringify(answer.body?.errors ?? answer.body ?? '')}`;
-  // 503 says whether it is safe to repeat: all but "the outcome is unknown" promise that nothing was done; a node with
-  // an empty disk (501) can do nothing
-  const certain = (status === 501 || status === 503) && !/outcome of the request is unknown/.test(why);
+  // 503 says whether it is safe to repeat: all but "the outcome is unknown" promise that nothing was done
+  const certain = status === 503 && !/outcome of the request is unknown/.test(why);
   return { outcome: certain ? 'refused' : 'unknown', why, status };
 }
 

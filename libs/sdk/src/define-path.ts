@@ -50,6 +50,7 @@ const TRAITS: Readonly<Record<keyof PathTraits, true>> = {
   openedBy: true,
   sudo: true,
   whileSealed: true,
+  doneWhileSealed: true,
   login: true,
   rawBody: true,
   streamedBody: true,

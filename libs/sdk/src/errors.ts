@@ -18,7 +18,7 @@ export const ERRORS = {
   'lease-quota-exceeded': { status: 429, text: 'request path: lease count quota exceeded' },
   internal: { status: 500, text: 'internal error' },
   'audit-failed': { status: 500, text: 'no audit device accepted the request' },
-  'not-initialized': { status: 501, text: 'server is not yet initialized' },
+  'not-initialized': { status: 400, text: 'Vault is not initialized' },
   sealed: { status: 503, text: 'Vault is sealed' },
   standby: { status: 503, text: 'no active node can serve the request' },
   'in-doubt': {

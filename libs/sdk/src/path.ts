@@ -35,6 +35,8 @@ export interface PathTraits {
   readonly sudo?: boolean | readonly Operation[];
   /** Served while the node is sealed or not initialised. */
   readonly whileSealed?: boolean;
+  /** Brings the node to where it is while sealed: a sealed node answers 204 to whoever asks for it, and does nothing. */
+  readonly doneWhileSealed?: boolean;
   /** A login: `Response.login` is expected, and failures are delayed and counted alike. */
   readonly login?: boolean;
   /** The body is not parsed: `Request.rawBody`. */

@@ -156,9 +156,7 @@ export function leasePaths(leases: () => LeaseService): readonly PathDeclaration
         summary: 'Which',
         handler: async (_: unknown, { type, limit }): Promise<Response | undefined> => {
           if (type !== 'irrevocable') return undefined;
-          const found = await leases().irrevocable(
-            limit === 'none' ? Number.POSITIVE_INFINITY : Number(limit ?? 10_000),
-          );
+          const found = await leases().irrevocable(listLimit(limit));
           return {
             data: {
               lease_count: found.length,
@@ -189,4 +187,12 @@ export function leasePaths(leases: () => LeaseService): readonly PathDeclaration
       },
     }),
   ];
+}
+
+/** @throws RequestError for a limit that is none */
+function listLimit(text: string | undefined): number {
+  if (text === undefined || text === '') return 10_000;
+  if (text === 'none') return Number.POSITIVE_INFINITY;
+  if (!/^\d+$/.test(text) || Number(text) === 0) throw badRequest("limit must be 'none' or a positive integer");
+  return Number(text);
 }

@@ -91,6 +91,12 @@ export function world() {
     openedBy: 'unauthenticated-rekey',
     read: { summary: 'Read', handler: run },
   });
+  const rest = definePath('rest', {
+    fields: {},
+    help: { synopsis: 'Seals.' },
+    doneWhileSealed: true,
+    update: { summary: 'Seal', handler: run },
+  });
   const mountOf = (path: string, type: string, paths: readonly PathDeclaration<unknown>[]): LiveMount => {
     const engine: EngineType = {
       help: { synopsis: type, description: type },
@@ -118,7 +124,7 @@ export function world() {
   };
   const router = new MountRouter();
   router.add(mountOf('kv/', 'kv', [item, root, login, opened]));
-  const sys = mountOf('sys/', 'system', [health]);
+  const sys = mountOf('sys/', 'system', [health, rest]);
   router.add(sys);
   const sealedRouter = new MountRouter();
   sealedRouter.add(sys);

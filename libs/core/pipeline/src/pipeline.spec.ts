@@ -266,7 +266,19 @@ describe('Pipeline', () => {
       state.sealed = true;
       expect(await ask()).toMatchObject({ status: 503, text: '{"errors":["Vault is sealed"]}\n' });
       state.initialized = false;
-      expect((await ask()).status).toBe(501);
+      const { status, text } = await ask();
+      expect([status, errorsOf(text)]).toEqual([503, ['Vault is sealed: it is not initialized']]);
+    });
+
+    it('has done what would bring it here', async () => {
+      const { ask, order, state } = world();
+      state.sealed = true;
+      expect(await ask({ path: 'sys/rest', operation: 'update' })).toMatchObject({ status: 204, text: '' });
+      expect((await ask({ path: 'sys/rest' })).status).toBe(503);
+      expect(order).toEqual([]);
+      state.sealed = false;
+      expect((await ask({ path: 'sys/rest', operation: 'update' })).status).toBe(200);
+      expect(order).toContain('handler');
     });
 
     it('serves what tells of the node itself', async () => {

@@ -171,7 +171,7 @@ export class Pipeline {
   #explain(request: Request, error: unknown): RequestError {
     if (error instanceof AssertionFailure) throw error;
     const told = error === FORWARD ? new RequestError('standby', undefined, { retryAfterSeconds: 1 }) : classify(error);
-    if (told.status >= 500 && told.code !== 'sealed' && told.code !== 'not-initialized') {
+    if (told.status >= 500 && told.code !== 'sealed') {
       const fields = { requestId: request.id, path: request.path, code: told.code, cause: told.cause };
       // What a client itself gave up is nobody's failure.
       if (request.signal.aborted) this.#log.debug('request given up by its client', fields);
@@ -218,8 +218,12 @@ export class Pipeline {
       if (services) return this.#judgeAndServe(run, services);
       return this.#serveSealed(run);
     }
+    if (!services && run.path?.doneWhileSealed && run.declared)
+      return { kind: 'answered', response: undefined, warnings: [], mountType: 'system' };
     return whenReady(this.#node.initialized(), (initialized): Outcome => {
-      throw new RequestError(initialized ? 'sealed' : 'not-initialized');
+      throw initialized
+        ? new RequestError('sealed')
+        : new RequestError('sealed', 'Vault is sealed: it is not initialized');
     });
   }
 

@@ -85,7 +85,7 @@ function envelope(request: Request, outcome: Outcome & { readonly kind: 'answere
   const wrap = response?.wrapInfo;
   const lease = response?.lease;
   const data = response?.data === undefined ? 'null' : JSON.stringify(response.data);
-  const top = response?.alsoAtTopLevel && response.data ? JSON.stringify(response.data).slice(1, -1) : '';
+  const top = response?.alsoAtTopLevel && response.data ? atTopLevel(response.data) : '';
   return (
     `{"request_id":"${request.id}"` +
     `,"lease_id":${JSON.stringify(lease?.id ?? '')}` +
@@ -98,6 +98,26 @@ function envelope(request: Request, outcome: Outcome & { readonly kind: 'answere
     `,"mount_type":${JSON.stringify(outcome.mountType)}` +
     `${top === '' ? '' : `,${top}`}}\n`
   );
+}
+
+const ENVELOPE: readonly string[] = [
+  'request_id',
+  'lease_id',
+  'renewable',
+  'lease_duration',
+  'data',
+  'wrap_info',
+  'warnings',
+  'auth',
+  'mount_type',
+];
+
+/** The members of the data, but for those that are named as a member of the envelope: that one stays what it is. */
+function atTopLevel(data: Readonly<Record<string, unknown>>): string {
+  const members = ENVELOPE.some((name) => Object.hasOwn(data, name))
+    ? Object.fromEntries(Object.entries(data).filter(([name]) => !ENVELOPE.includes(name)))
+    : data;
+  return JSON.stringify(members).slice(1, -1);
 }
 
 function describeWrap(wrap: NonNullable<Response['wrapInfo']>): Record<string, unknown> {

@@ -58,6 +58,7 @@ describe('sys/capabilities', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['capabilities', { token: 'reader' }, 'paths must be supplied'],
     ['capabilities', { token: 'reader', paths: [] }, 'paths must be supplied'],
+    ['capabilities', { token: 'reader', paths: ['a', ''] }, 'missing path'],
     ['capabilities', { paths: ['a'] }, 'no token found'],
     ['capabilities', { paths: ['a'], token: 'unknown' }, 'invalid token'],
     ['capabilities-accessor', { paths: ['a'] }, 'missing accessor'],

@@ -37,8 +37,8 @@ export function capabilityPaths(deps: CapabilityDeps): readonly PathDeclaration<
         summary: "A token's capabilities",
         runs: 'any',
         handler: async (_: unknown, fields, context): Promise<Response> => {
-          const paths = pathsOf(fields);
           if (!fields.token) throw badRequest('no token found');
+          const paths = pathsOf(fields);
           const entry = await deps.tokens().lookup(new Secret(fields.token));
           if (!entry) throw badRequest('invalid token');
           return judge(await deps.policies().aclFor(entry), paths, context);
@@ -52,8 +52,8 @@ export function capabilityPaths(deps: CapabilityDeps): readonly PathDeclaration<
         summary: "A token's capabilities",
         runs: 'any',
         handler: async (_: unknown, fields, context): Promise<Response> => {
-          const paths = pathsOf(fields);
           if (!fields.accessor) throw badRequest('missing accessor');
+          const paths = pathsOf(fields);
           const entry = await deps.tokens().byAccessor(fields.accessor);
           if (!entry) throw badRequest('invalid accessor');
           return judge(await deps.policies().aclFor(entry), paths, context);
@@ -69,6 +69,7 @@ function pathsOf(fields: {
 }): readonly string[] {
   const paths = fields.paths && fields.paths.length > 0 ? fields.paths : fields.path;
   if (!paths || paths.length === 0) throw badRequest('paths must be supplied');
+  if (paths.includes('')) throw badRequest('missing path');
   return paths;
 }
 

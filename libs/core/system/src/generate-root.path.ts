@@ -3,7 +3,6 @@ import type { PathDeclaration, PathTraits, Response } from '@coffer/sdk';
 import type { Secret } from '@coffer/kernel';
 import { decodeToken } from './generate-root.ts';
 import type { GenerateRoot, GenerateRootStatus } from './generate-root.ts';
-import { failedWith } from './one-error.ts';
 import { decodeShare } from './seal.path.ts';
 
 export interface GenerateRootPathDeps {
@@ -26,13 +25,30 @@ function statusData(status: GenerateRootStatus): Record<string, unknown> {
   };
 }
 
+/** The same for the older paths: all members, whatever there is to tell. */
+function olderStatusData(status: GenerateRootStatus): Record<string, unknown> {
+  return { nonce: '', pgp_fingerprint: '', encoded_token: '', encoded_root_token: '', ...statusData(status) };
+}
+
+/** How a family of paths answers. */
+interface Shape {
+  readonly bare: boolean;
+  readonly data: (status: GenerateRootStatus) => Record<string, unknown>;
+  /** Members that are told otherwise after a share. */
+  readonly afterShare: Readonly<Record<string, unknown>>;
+}
+
+const NEWER: Shape = { bare: false, data: statusData, afterShare: {} };
+const OLDER: Shape = { bare: true, data: olderStatusData, afterShare: { otp_length: 0 } };
+
+const answer = ({ bare, data }: Shape, status: GenerateRootStatus, more: object = {}): Response => ({
+  ...(bare ? { bare } : {}),
+  data: { ...data(status), ...more },
+});
+
 function shareOf(text: string | undefined): Secret<Uint8Array> {
   if (text === undefined || text === '') throw badRequest('key is required');
-  try {
-    return decodeShare(text);
-  } catch {
-    throw failedWith("'key' must be a valid hex or base64 string");
-  }
+  return decodeShare(text);
 }
 
 /** '' is the same as nothing. */
@@ -42,7 +58,7 @@ function attemptPath(
   pattern: string,
   deps: GenerateRootPathDeps,
   traits: object,
-  shape: Pick<Response, 'bare'>,
+  shape: Shape,
 ): PathDeclaration<unknown> {
   return definePath(pattern, {
     fields: {
@@ -54,7 +70,7 @@ function attemptPath(
     read: {
       summary: 'How far it is',
       runs: 'active',
-      handler: async (): Promise<Response> => ({ ...shape, data: statusData(await deps.generateRoot().status()) }),
+      handler: async (): Promise<Response> => answer(shape, await deps.generateRoot().status()),
     },
     update: {
       summary: 'Begin',
@@ -65,7 +81,7 @@ function attemptPath(
           ...(otp === undefined ? {} : { otp }),
           ...(pgpKey === undefined ? {} : { pgpKey }),
         });
-        return { ...shape, data: statusData(status) };
+        return answer(shape, status);
       },
     },
     delete: {
@@ -82,7 +98,7 @@ function updatePath(
   pattern: string,
   deps: GenerateRootPathDeps,
   traits: object,
-  shape: Pick<Response, 'bare'>,
+  shape: Shape,
 ): PathDeclaration<unknown> {
   return definePath(pattern, {
     fields: {
@@ -95,7 +111,7 @@ function updatePath(
       summary: 'Give a share',
       handler: async (_: unknown, fields): Promise<Response> => {
         const share = shareOf(fields.key);
-        return { ...shape, data: statusData(await deps.generateRoot().give(fields.nonce, share)) };
+        return answer(shape, await deps.generateRoot().give(fields.nonce, share), shape.afterShare);
       },
     },
   });
@@ -111,10 +127,10 @@ export function generateRootPaths(deps: GenerateRootPathDeps): readonly PathDecl
     neverWrapped: true,
   } as const satisfies PathTraits;
   return [
-    attemptPath('generate-root-token/attempt', deps, sudo, {}),
-    updatePath('generate-root-token/update', deps, sudo, {}),
-    attemptPath('generate-root/attempt', deps, old, { bare: true }),
-    updatePath('generate-root/update', deps, old, { bare: true }),
+    attemptPath('generate-root-token/attempt', deps, sudo, NEWER),
+    updatePath('generate-root-token/update', deps, sudo, NEWER),
+    attemptPath('generate-root/attempt', deps, old, OLDER),
+    updatePath('generate-root/update', deps, old, OLDER),
     definePath('decode-token', {
       fields: {
         encoded_token: field.string('The hidden token.', { secret: true }),

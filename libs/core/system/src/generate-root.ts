@@ -2,7 +2,6 @@ import { Turns, equalInConstantTime } from '@coffer/kernel';
 import type { Random, Secret } from '@coffer/kernel';
 import { ShareCollector, encryptFor } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
-import { failedWith } from './one-error.ts';
 import { fingerprintsOf, givePresentShare } from './present-shares.ts';
 import type { PresentSeal } from './present-shares.ts';
 
@@ -110,20 +109,20 @@ export class GenerateRoot {
     this.#attempt = undefined;
   }
 
-  /** Takes a share; the one that completes them makes the token. @throws RequestError, of status 500 as in Vault */
+  /** Takes a share; the one that completes them makes the token. @throws RequestError */
   give(nonce: string, share: Secret<Uint8Array>): Promise<GenerateRootStatus> {
     return this.#turns.take(async () => {
       const { length } = share.reveal();
       if (length < SHARE_BYTES_MIN)
-        throw failedWith(`invalid key: key is shorter than minimum ${String(SHARE_BYTES_MIN)} bytes`);
+        throw badRequest(`invalid key: key is shorter than minimum ${String(SHARE_BYTES_MIN)} bytes`);
       if (length > SHARE_BYTES_MAX)
-        throw failedWith(`invalid key: key is longer than maximum ${String(SHARE_BYTES_MAX)} bytes`);
+        throw badRequest(`invalid key: key is longer than maximum ${String(SHARE_BYTES_MAX)} bytes`);
       const attempt = this.#attempt;
-      if (!attempt) throw failedWith('no root generation in progress');
+      if (!attempt) throw badRequest('no root generation in progress');
       if (!equalInConstantTime(nonce, attempt.nonce)) {
-        throw failedWith(`incorrect nonce supplied; nonce for this root generation operation is "${attempt.nonce}"`);
+        throw badRequest(`incorrect nonce supplied; nonce for this root generation operation is "${attempt.nonce}"`);
       }
-      const unfit = (): Error => failedWith('root generation aborted: the key shares do not fit');
+      const unfit = (): Error => badRequest('root generation aborted: the key shares do not fit');
       const isAgreed = await givePresentShare(this.#deps.seal, attempt.collector, share, 'generation operation', unfit);
       if (!isAgreed) return this.status();
       const encodedToken = await this.#makeToken(attempt.cover);

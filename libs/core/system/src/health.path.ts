@@ -19,10 +19,16 @@ const codes = {
   haunhealthycode: field.string('Status of a node whose disk fails, or that has not known an active node for seconds.'),
 };
 
+/** @throws RequestError for what is no number, whether it is used or not */
 function codeOf(text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
-  const code = /^\d{3}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(code >= 200 && code <= 599)) throw badRequest(`"${text}" is not an HTTP status between 200 and 599`);
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`"${text}" is not an HTTP status`);
+  return Number(text);
+}
+
+/** @throws RequestError for a status that cannot be answered */
+function answerable(code: number): number {
+  if (code < 200 || code > 599) throw badRequest(`${String(code)} is not an HTTP status between 200 and 599`);
   return code;
 }
 
@@ -63,7 +69,7 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
                     : standby && !isSaid(fields.standbyok) && !isSaid(fields.perfstandbyok)
                       ? expected.standby
                       : expected.active;
-            return { bare: true, status: code, data: healthData(node, status, standby, nowMs) };
+            return { bare: true, status: answerable(code), data: healthData(node, status, standby, nowMs) };
           });
         },
       },

@@ -42,7 +42,7 @@ describe('introspection', () => {
     expect(await outcome(call('read', 'config/state/sanitized'))).toEqual({ log_level: 'info' });
     expect((await call('read', 'metrics'))?.raw).toMatchObject({ contentType: 'application/json', body: 'as json' });
     const text = (await call('read', 'metrics', { format: 'prometheus' }))?.raw;
-    expect(text).toMatchObject({ contentType: 'text/plain; version=0.0.4', body: 'as prometheus' });
+    expect(text).toMatchObject({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'as prometheus' });
     expect(await outcome(call('read', 'metrics', { format: 'xml' }))).toEqual([
       400,
       'metric response format "xml" unknown',
@@ -105,8 +105,18 @@ describe('sys/version-history', () => {
     expect(await outcome(call('list', 'version-history'))).toEqual({
       keys: ['1.9.0', '1.10.0'],
       key_info: {
-        '1.9.0': { previous_version: null, timestamp_installed: '1970-01-01T00:00:01.000Z', build_date: '' },
-        '1.10.0': { previous_version: '1.9.0', timestamp_installed: '1970-01-01T00:00:02.000Z', build_date: 'today' },
+        '1.9.0': {
+          previous_version: null,
+          timestamp_installed: '1970-01-01T00:00:01.000Z',
+          build_date: '',
+          commit_date: '',
+        },
+        '1.10.0': {
+          previous_version: '1.9.0',
+          timestamp_installed: '1970-01-01T00:00:02.000Z',
+          build_date: 'today',
+          commit_date: 'today',
+        },
       },
     });
   });

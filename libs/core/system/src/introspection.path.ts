@@ -1,4 +1,4 @@
-import { arch, cpus, freemem, hostname, loadavg, platform, release, totalmem, uptime } from 'node:os';
+import { cpus, freemem, hostname, loadavg, machine, platform, release, totalmem, uptime } from 'node:os';
 import { statfs } from 'node:fs/promises';
 import { RequestError, badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
@@ -24,7 +24,8 @@ export async function hostInfo(nowMs: number): Promise<Record<string, unknown>> 
     host: {
       hostname: hostname(),
       os: platform(),
-      kernelArch: arch(),
+      kernelArch: machine(),
+      platform: platform(),
       kernelVersion: release(),
       uptime: Math.floor(uptime()),
       bootTime: Math.floor(nowMs / 1000 - uptime()),
@@ -123,7 +124,7 @@ function metrics(node: NodeOperations, format: string): Response {
   return {
     raw: {
       status: 200,
-      contentType: isText ? 'text/plain; version=0.0.4' : 'application/json',
+      contentType: isText ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json',
       body: node.metrics(isText ? 'prometheus' : 'json'),
     },
   };

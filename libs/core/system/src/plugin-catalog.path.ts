@@ -19,6 +19,7 @@ export function pluginCatalogPaths({ plugins, version }: CatalogDeps): readonly 
   const namesOf = (kind: Kind): readonly string[] =>
     plugins
       .list(kind)
+      .filter((info) => !info.singleton)
       .flatMap(({ names }) => names.slice(0, 1))
       .sort();
   const kindOf = (text: string): Kind | undefined => KINDS.find((kind) => kind === text);

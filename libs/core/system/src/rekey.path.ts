@@ -1,7 +1,7 @@
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, PathTraits, Response, StorageView } from '@coffer/sdk';
 import { decodeShare } from './seal.path.ts';
-import type { Rekey, RekeyResult, RekeyStatus } from './rekey.ts';
+import type { Rekey, RekeyRequest, RekeyResult, RekeyStatus } from './rekey.ts';
 
 export interface RekeyPathDeps {
   readonly rekey: () => Rekey;
@@ -60,6 +60,46 @@ function resultData(result: RekeyResult): Record<string, unknown> {
   };
 }
 
+/** The same for the older paths: all members, whatever there is to tell. */
+function olderStatusData(status: RekeyStatus): Record<string, unknown> {
+  const { verification_nonce: nonce, ...told } = statusData(status);
+  return {
+    ...NOTHING_STARTED,
+    ...told,
+    ...(nonce === undefined || nonce === '' ? {} : { verification_nonce: nonce }),
+  };
+}
+
+const NOTHING_STARTED = {
+  nonce: '',
+  progress: 0,
+  pgp_fingerprints: null,
+  backup: false,
+  verification_required: false,
+} as const;
+
+/** How a family of paths answers. */
+interface Shape {
+  readonly bare?: true;
+  readonly status: (status: RekeyStatus) => Record<string, unknown>;
+  readonly result: (result: RekeyResult) => Record<string, unknown>;
+  /** @throws RequestError for a request that this family refuses */
+  readonly check: (request: RekeyRequest) => void;
+}
+
+const NEWER: Shape = { status: statusData, result: resultData, check: () => undefined };
+const OLDER: Shape = {
+  bare: true,
+  status: olderStatusData,
+  result: (result) => ({ pgp_fingerprints: null, ...resultData(result) }),
+  check: ({ backup, pgpKeys }) => {
+    if (backup && pgpKeys.length === 0)
+      throw badRequest('cannot request a backup of the new keys without providing PGP keys for encryption');
+  },
+};
+
+const answer = ({ bare }: Shape, data: Record<string, unknown>): Response => ({ ...(bare ? { bare } : {}), data });
+
 function storeBackup(view: StorageView, result: RekeyResult): void {
   const byFingerprint = (texts: readonly string[]): Record<string, readonly string[]> => {
     const grouped = new Map<string, string[]>();
@@ -80,8 +120,6 @@ function required(name: string, value: string | undefined): string {
   return value;
 }
 
-type Shape = Pick<Response, 'bare'>;
-
 function initPath(pattern: string, deps: RekeyPathDeps, traits: object, shape: Shape): PathDeclaration<unknown> {
   return definePath(pattern, {
     fields: initFields,
@@ -91,19 +129,20 @@ function initPath(pattern: string, deps: RekeyPathDeps, traits: object, shape: S
     read: {
       summary: 'How far the change is',
       runs: 'active',
-      handler: async (): Promise<Response> => ({ ...shape, data: statusData(await deps.rekey().status()) }),
+      handler: async (): Promise<Response> => answer(shape, shape.status(await deps.rekey().status())),
     },
     update: {
       summary: 'Begin a change',
       handler: async (_: unknown, fields): Promise<Response> => {
-        const status = await deps.rekey().start({
+        const request = {
           shares: fields.secret_shares,
           threshold: fields.secret_threshold,
           pgpKeys: fields.pgp_keys ?? [],
           backup: fields.backup,
           requireVerification: fields.require_verification,
-        });
-        return { ...shape, data: statusData(status) };
+        };
+        shape.check(request);
+        return answer(shape, shape.status(await deps.rekey().start(request)));
       },
     },
     delete: {
@@ -126,9 +165,9 @@ function updatePath(pattern: string, deps: RekeyPathDeps, traits: object, shape:
       handler: async (_: unknown, fields, context): Promise<Response> => {
         const share = decodeShare(required('key', fields.key));
         const result = await deps.rekey().give(required('nonce', fields.nonce), share);
-        if (!result) return { ...shape, data: statusData(await deps.rekey().status()) };
+        if (!result) return answer(shape, shape.status(await deps.rekey().status()));
         if (result.backup && result.pgpFingerprints.length > 0) storeBackup(context.view, result);
-        return { ...shape, data: resultData(result) };
+        return answer(shape, shape.result(result));
       },
     },
   });
@@ -143,20 +182,20 @@ function verifyPath(pattern: string, deps: RekeyPathDeps, traits: object, shape:
     fields: shareFields,
     help: { synopsis: 'Gives a new share back, to prove that it arrived.' },
     ...traits,
-    read: { summary: 'How far the verification is', runs: 'active', handler: () => ({ ...shape, data: status() }) },
+    read: { summary: 'How far the verification is', runs: 'active', handler: () => answer(shape, status()) },
     update: {
       summary: 'Give a new share',
       handler: async (_: unknown, fields): Promise<Response> => {
         const share = decodeShare(required('key', fields.key));
         const nonce = await deps.rekey().verify(required('nonce', fields.nonce), share);
-        return { ...shape, data: nonce === undefined ? status() : { complete: true, nonce } };
+        return answer(shape, nonce === undefined ? status() : { complete: true, nonce });
       },
     },
     delete: {
       summary: 'Begin the verification anew',
       handler: async (): Promise<Response> => {
         await deps.rekey().restartVerification();
-        return { ...shape, data: status() };
+        return answer(shape, status());
       },
     },
   });
@@ -214,16 +253,15 @@ const OLD_TRAITS = {
 /** `sys/rotate/root/…` (a token with `sudo`), `sys/rotate/recovery/…`, and `sys/rekey/…` where a listener opens it. */
 export function rekeyPaths(deps: RekeyPathDeps): readonly PathDeclaration<unknown>[] {
   const sudo = { sudo: true } as const;
-  const old = { bare: true } as const;
   return [
-    initPath('rotate/root/init', deps, sudo, {}),
-    updatePath('rotate/root/update', deps, sudo, {}),
-    verifyPath('rotate/root/verify', deps, sudo, {}),
+    initPath('rotate/root/init', deps, sudo, NEWER),
+    updatePath('rotate/root/update', deps, sudo, NEWER),
+    verifyPath('rotate/root/verify', deps, sudo, NEWER),
     backupPath('rotate/root/backup', sudo),
     ...['init', 'update', 'verify', 'backup'].map((step) => recoveryPath(`rotate/recovery/${step}`, sudo)),
-    initPath('rekey/init', deps, OLD_TRAITS, old),
-    updatePath('rekey/update', deps, OLD_TRAITS, old),
-    verifyPath('rekey/verify', deps, OLD_TRAITS, old),
+    initPath('rekey/init', deps, OLD_TRAITS, OLDER),
+    updatePath('rekey/update', deps, OLD_TRAITS, OLDER),
+    verifyPath('rekey/verify', deps, OLD_TRAITS, OLDER),
     backupPath('rekey/backup', sudo),
     ...['init', 'update', 'verify'].map((step) => recoveryPath(`rekey-recovery-key/${step}`, OLD_TRAITS)),
   ];

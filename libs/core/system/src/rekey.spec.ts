@@ -209,6 +209,28 @@ describe('sys/rotate/root', () => {
 });
 
 describe('sys/rekey and sys/generate-root', () => {
+  it('answer with all members, whatever there is to tell', async () => {
+    const { call, seal } = world();
+    const rekey = { nonce: '', progress: 0, pgp_fingerprints: null, backup: false, verification_required: false };
+    expect(await outcome(call('read', 'rekey/init'))).toEqual({ started: false, t: 0, n: 0, required: 2, ...rekey });
+    const shares = { secret_shares: 3, secret_threshold: 2 };
+    expect(await outcome(call('update', 'rekey/init', { ...shares, backup: true }))).toMatchObject([
+      400,
+      expect.stringContaining('without providing PGP keys'),
+    ]);
+    const begun = (await outcome(call('update', 'rekey/init', shares))) as Data;
+    expect(begun).toEqual({ ...rekey, started: true, nonce: expect.any(String), t: 2, n: 3, required: 2 });
+    for (const index of [0, 1])
+      expect(
+        await outcome(call('update', 'rekey/update', { nonce: begun.nonce, key: seal.share(index) })),
+      ).toMatchObject({ pgp_fingerprints: null, backup: false });
+    const root = { nonce: '', pgp_fingerprint: '', encoded_token: '', encoded_root_token: '', otp: '', otp_length: 26 };
+    expect(await outcome(call('read', 'generate-root/attempt'))).toMatchObject(root);
+    const { nonce } = (await outcome(call('update', 'generate-root/attempt', {}))) as Data;
+    const given = await outcome(call('update', 'generate-root/update', { nonce, key: seal.share(0) }));
+    expect(given).toMatchObject({ ...root, nonce, otp_length: 0, progress: 1 });
+  });
+
   it('ask for no token, where a listener opens them', async () => {
     const { call, paths } = world();
     expect((await call('read', 'rekey/init'))?.bare).toBe(true);
@@ -258,21 +280,21 @@ describe('sys/generate-root-token', () => {
     const { nonce } = (await start({})) as Data;
     expect(await start({})).toEqual([400, 'root generation already in progress for this namespace']);
     expect(await give({ nonce })).toEqual([400, 'key is required']);
-    expect(await give({ nonce, key: 'z!' })).toMatchObject([500, expect.stringContaining('hex or base64')]);
-    expect(await give({ nonce, key: 'abcd' })).toMatchObject([500, expect.stringContaining('shorter than minimum 16')]);
+    expect(await give({ nonce, key: 'z!' })).toMatchObject([400, expect.stringContaining('hex or base64')]);
+    expect(await give({ nonce, key: 'abcd' })).toMatchObject([400, expect.stringContaining('shorter than minimum 16')]);
     expect(await give({ nonce: 'wrong', key: seal.share(0) })).toEqual([
-      500,
-      `1 error occurred:\n\t* incorrect nonce supplied; nonce for this root generation operation is "${String(nonce)}"\n\n`,
+      400,
+      `incorrect nonce supplied; nonce for this root generation operation is "${String(nonce)}"`,
     ]);
     await give({ nonce, key: seal.share(0) });
     const foreign = Buffer.from(split(systemRandom.bytes(32), 3, 2, systemRandom)[1] ?? []).toString('hex');
     expect(await give({ nonce, key: foreign })).toMatchObject([
-      500,
+      400,
       expect.stringContaining('root generation aborted'),
     ]);
     await call('delete', 'generate-root-token/attempt');
     expect(await give({ nonce, key: seal.share(0) })).toMatchObject([
-      500,
+      400,
       expect.stringContaining('no root generation'),
     ]);
   });

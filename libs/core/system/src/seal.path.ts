@@ -34,6 +34,20 @@ export function decodeShare(text: string): Secret<Uint8Array> {
   throw badRequest("'key' must be a valid hex or base64 string");
 }
 
+/** Recovery keys are for seals that unseal by themselves. @throws RequestError */
+function refuseRecovery(sent: {
+  readonly recovery_shares: number | undefined;
+  readonly recovery_threshold: number | undefined;
+  readonly recovery_pgp_keys: readonly string[] | undefined;
+}): void {
+  const names = ['recovery_shares', 'recovery_threshold', 'recovery_pgp_keys'] as const;
+  const asked = names.filter((name) => {
+    const value = sent[name];
+    return typeof value === 'number' ? value !== 0 : value !== undefined && value.length > 0;
+  });
+  if (asked.length > 0) throw badRequest(`parameters ${asked.join(',')} not applicable to seal type shamir`);
+}
+
 /** `sys/init`, `sys/unseal`, `sys/seal`, `sys/step-down`. */
 export function sealPaths(node: NodeOperations): readonly PathDeclaration<unknown>[] {
   return [
@@ -62,6 +76,7 @@ export function sealPaths(node: NodeOperations): readonly PathDeclaration<unknow
         summary: 'Initialise',
         runs: 'local',
         handler: async (_: unknown, fields): Promise<Response> => {
+          refuseRecovery(fields);
           const made = await node.initialize({
             secretShares: fields.secret_shares,
             secretThreshold: fields.secret_threshold,
@@ -91,8 +106,10 @@ export function sealPaths(node: NodeOperations): readonly PathDeclaration<unknow
             if (!before.sealed) throw badRequest('vault is unsealed');
             return { bare: true, data: sealStatusData(node, await node.resetUnseal()) };
           }
+          if (fields.migrate) throw badRequest("can't perform a seal migration, no migration seal found");
           if (!fields.key) throw badRequest("'key' must be specified in request body as JSON, or 'reset' set to true");
-          const after = before.sealed || !before.initialized ? await node.unseal(decodeShare(fields.key)) : before;
+          const share = decodeShare(fields.key);
+          const after = before.sealed || !before.initialized ? await node.unseal(share) : before;
           return { bare: true, data: sealStatusData(node, after) };
         },
       },
@@ -101,6 +118,7 @@ export function sealPaths(node: NodeOperations): readonly PathDeclaration<unknow
       fields: {},
       help: { synopsis: 'Seals this node: it forgets its keys.' },
       sudo: true,
+      doneWhileSealed: true,
       update: {
         summary: 'Seal',
         runs: 'local',
@@ -114,6 +132,7 @@ export function sealPaths(node: NodeOperations): readonly PathDeclaration<unknow
       fields: {},
       help: { synopsis: 'Makes the active node hand over to a standby.' },
       sudo: true,
+      doneWhileSealed: true,
       update: {
         summary: 'Step down',
         runs: 'active',

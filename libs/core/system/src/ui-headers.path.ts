@@ -46,7 +46,8 @@ export const uiHeaderPaths: readonly PathDeclaration<unknown>[] = [
         if (bad !== undefined) throw badRequest('a header value holds no line breaks');
         view.putJson(HEADERS + canonical(header), values);
         // 200 with no data, as clients know it.
-        return { status: 200 };
+        if (canonical(header) !== 'Content-Security-Policy') return { status: 200 };
+        return { status: 200, warnings: ['the default Content-Security-Policy is safe; this one may not be'] };
       },
     },
     delete: {

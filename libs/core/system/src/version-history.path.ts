@@ -18,6 +18,7 @@ export const versionHistoryPaths: readonly PathDeclaration<unknown>[] = [
               previous_version: previous,
               timestamp_installed: new Date(installedMs).toISOString(),
               build_date: buildDate,
+              commit_date: buildDate,
             },
           ]),
         );
