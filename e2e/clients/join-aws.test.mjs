@@ -1,6 +1,6 @@
 /** A node that finds its cluster by the tags of EC2 instances: moto's server speaks the protocol of EC2. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -84,9 +84,10 @@ describe('a node that looks for EC2 instances with a tag', () => {
 
   it('says where the mistake is', async () => {
     const file = join(folder, 'mistake.hcl');
+    const path = join(folder, 'data');
     writeFileSync(
       file,
-      'storage "raft" {\n  path = "/nowhere"\n  retry_join {\n    auto_join = "provider=gce zone=x"\n  }\n}\n' +
+      `storage "raft" {\n  path = "${path}"\n  retry_join {\n    auto_join = "provider=gce zone=x"\n  }\n}\n` +
         'listener "tcp" {\n  tls_disable = true\n}\n',
     );
     const { code, stderr, stdout } = await cluster.cli(cluster.nodes[0], ['server', `-config=${file}`]);
@@ -95,6 +96,10 @@ describe('a node that looks for EC2 instances with a tag', () => {
       stdout + stderr,
       /mistake\.hcl:4:\d+: auto_join: the provider "gce" is not available: expected dns, k8s or aws/,
     );
+    assert.ok(!existsSync(path));
+    const diagnosed = await cluster.cli(cluster.nodes[0], ['operator', 'diagnose', `-config=${file}`]);
+    assert.equal(diagnosed.code, 1);
+    assert.match(diagnosed.stdout, /failure.*mistake\.hcl:4:\d+: auto_join: the provider "gce"/);
   });
 
   it('lets nobody send its requests elsewhere by the API', async () => {

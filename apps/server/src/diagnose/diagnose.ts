@@ -1,5 +1,6 @@
 import { ConfigError, diagnoseConfig, loadServerConfig } from '@coffer/config';
 import type { Finding, ServerConfig } from '@coffer/config';
+import { storageFindings } from './storage-findings.ts';
 
 const MARKS: Readonly<Record<Finding['status'], string>> = {
   ok: '[ success ]',
@@ -29,5 +30,5 @@ async function diagnose(paths: readonly string[]): Promise<readonly Finding[]> {
       { name: 'Parse Configuration', status: 'fail', message: error.message, advice: 'Correct it, and try again.' },
     ];
   }
-  return diagnoseConfig(config);
+  return [...(await diagnoseConfig(config)), ...storageFindings(config, process.env)];
 }

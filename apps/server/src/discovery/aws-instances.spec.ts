@@ -110,6 +110,29 @@ it('says that nobody answers', async () => {
   );
 });
 
+describe('without credentials of its own', () => {
+  const before = { ...process.env };
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  it('takes those of the environment', async () => {
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'env-id', AWS_SECRET_ACCESS_KEY: 'canary' });
+    answers = [{ status: 200, body: page([private4]) }];
+    expect(await runningInstances({ ...query, credentials: undefined })).toEqual([{ host: '10.0.0.1' }]);
+    expect(asked[0]?.authorization).toContain('Credential=env-id/');
+  });
+
+  it('says that there are none', async () => {
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+    Object.assign(process.env, { AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nowhere' });
+    await expect(runningInstances({ ...query, credentials: undefined })).rejects.toThrow(
+      /EC2 cannot be asked: Could not load credentials/,
+    );
+    expect(asked).toEqual([]);
+  });
+});
+
 describe('without a region', () => {
   const before = { ...process.env };
   beforeEach(() => {

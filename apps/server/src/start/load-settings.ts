@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { ConfigError, loadServerConfig, redundancyZoneError, upgradeVersionError } from '@coffer/config';
 import type { ListenerConfig, ListenerTls, RetryJoinConfig, ServerConfig } from '@coffer/config';
 import { JoinError, parseDiscovery } from '@coffer/cluster';
-import type { JoinSource, JoinTarget } from '@coffer/cluster';
+import type { Discovery, JoinSource, JoinTarget } from '@coffer/cluster';
 import { ResponseHeaders } from '@coffer/gateway';
 import type { ListenerOptions } from '@coffer/gateway';
 import { LOG_LEVELS } from '@coffer/kernel';
@@ -107,13 +107,15 @@ export function storageSettings(
   if (storage.kind === 'inmem') return storage;
   if (storage.kind !== 'raft') return remoteSettings(storage, haStorage, env);
   const path = fromEnvironment(env, 'RAFT_PATH') ?? storage.path;
+  // Mistakes first: nothing is made of a configuration that has some.
+  const retryJoin = storage.retryJoin.map(joinSourceOf);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return {
     kind: 'raft',
     path,
     nodeId: fromEnvironment(env, 'RAFT_NODE_ID') ?? storage.nodeId ?? hostname(),
     performanceMultiplier: storage.performanceMultiplier,
-    retryJoin: storage.retryJoin.map(joinSourceOf),
+    retryJoin,
     joinsAsNonVoter: fromEnvironment(env, 'RAFT_RETRY_JOIN_AS_NON_VOTER') === 'true' || storage.joinAsNonVoter,
     ...autopilotTraits(storage, env),
     logEntriesMax: logEntriesOf(storage.trailingLogs, storage.snapshotThreshold),
@@ -167,9 +169,14 @@ function joinSourceOf(config: RetryJoinConfig): JoinSource {
   if (autoJoin === undefined) {
     return { kind: 'address', target: { ...target, leaderApiAddress: leaderApiAddr ?? '' } };
   }
-  const { text, scheme, port, file, at } = autoJoin;
+  const { scheme, port } = autoJoin;
+  return { kind: 'discover', discover: discoveryOf(autoJoin), scheme, port, target };
+}
+
+/** @throws ConfigError, which says where the mistake is */
+export function discoveryOf({ text, file, at }: NonNullable<RetryJoinConfig['autoJoin']>): Discovery {
   try {
-    return { kind: 'discover', discover: parseDiscovery(text), scheme, port, target };
+    return parseDiscovery(text);
   } catch (error) {
     if (error instanceof JoinError) throw new ConfigError(file, at, error.message);
     throw error;
