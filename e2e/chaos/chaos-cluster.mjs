@@ -50,14 +50,16 @@ export class ChaosCluster {
    * @param {number} options.portBase twelve free ports from here on are used
    * @param {boolean} options.tmpfs whether file systems can be mounted; the second and third node then get small ones
    * @param {number | undefined} options.trailingLogs entries that the log keeps: few, and who was away needs a snapshot
+   * @param {string | undefined} options.authorityTtl how old the authority of the cluster port gets
    * @param {string[]} options.command
    * @param {{program: import('../../libs/testing/dist/databases/index.js').ServerProgram, storage: string} | undefined} options.database
    *   one that the nodes share in the place of raft, and how they are told of it
    */
-  static async start({ portBase, tmpfs, trailingLogs, command = serverCommand(), database }) {
+  static async start({ portBase, tmpfs, trailingLogs, authorityTtl, command = serverCommand(), database }) {
     const cluster = new ChaosCluster(mkdtempSync(join(tmpdir(), 'coffer-chaos-')));
     cluster.command = command;
     cluster.trailingLogs = trailingLogs;
+    cluster.settings = authorityTtl === undefined ? '' : `cluster_authority_ttl = "${authorityTtl}"\n`;
     cluster.database = database?.program;
     cluster.storage = database?.storage;
     try {
@@ -105,7 +107,7 @@ export class ChaosCluster {
       const others = node === this.guest ? [] : this.nodes.filter((other) => other !== node);
       writeFileSync(
         node.configFile,
-        configOf(node, this.storage ?? raftStorage(node, others, this.trailingLogs), 'chaos'),
+        configOf(node, this.storage ?? raftStorage(node, others, this.trailingLogs), 'chaos') + this.settings,
       );
       await this.network.front(node.id, node.advertisedPort, node.clusterPort, () =>
         node.process?.alive ? node.process.pid : undefined,

@@ -14,6 +14,7 @@
  *   --faults-per-round=N   instead of one to three
  *   --rounds-per-cluster=20   after so many, a new cluster
  *   --trailing-logs=N   how many entries the log keeps; chosen by the seed of a cluster's first round if left out
+ *   --authority-ttl=5s  how old the authority of the cluster port gets; 30 days if left out
  *   --port-base=21000   the first of the ports to use
  *   --failures=FOLDER   where logs and histories of failed rounds are kept (default: the system's folder for temporary files)
  *   --storage=raft      or postgresql, etcd: what the nodes keep their data in
@@ -47,6 +48,7 @@ const { values: options } = parseArgs({
     'faults-per-round': { type: 'string' },
     'rounds-per-cluster': { type: 'string', default: '20' },
     'trailing-logs': { type: 'string' },
+    'authority-ttl': { type: 'string' },
     'port-base': { type: 'string', default: '21000' },
     failures: { type: 'string' },
     storage: { type: 'string', default: 'raft' },
@@ -96,6 +98,7 @@ async function newCluster(seed) {
     portBase: Number(options['port-base']),
     tmpfs: offers.has('tmpfs'),
     trailingLogs,
+    authorityTtl: options['authority-ttl'],
     database: await runDatabase?.(),
   });
   ledger = [];

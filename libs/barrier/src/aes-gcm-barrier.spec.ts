@@ -1,8 +1,9 @@
 import { Secret, silentLog, systemRandom } from '@coffer/kernel';
 import type { Log } from '@coffer/kernel';
-import { KEYRING_KEY, KEY_USAGE_KEY } from './barrier-keys.ts';
+import { KEYRING_KEY, KEY_USAGE_KEY, ROOT_KEY_COPY_KEY } from './barrier-keys.ts';
 import type { AesGcmBarrier } from './aes-gcm-barrier.ts';
 import { ENVELOPE_OVERHEAD_BYTES } from './envelope.ts';
+import type { StoredKeys } from './key-holder.ts';
 import { USAGE_STEP } from './key-usage.ts';
 import { ACTIVE, WatchedBackend, bytes, makeNode, put, read } from './world.fixture.ts';
 
@@ -404,5 +405,40 @@ describe('the cache', () => {
     expect(backend.reads).toBe(before);
     await read(small, 'logical/0');
     expect(backend.reads).toBe(before + 1);
+  });
+});
+
+describe('a value for another state of the cluster', () => {
+  const keysIn = (state: ReadonlyMap<string, Uint8Array>): StoredKeys => ({
+    keyring: state.get(KEYRING_KEY) as Uint8Array,
+    rootKeyCopy: state.get(ROOT_KEY_COPY_KEY),
+  });
+  const putBack = (state: ReadonlyMap<string, Uint8Array>): Promise<void> =>
+    backend.replace([...state].map(([key, value]) => ({ kind: 'put', key, value })));
+
+  it('is read there, whatever became of the keys since', async () => {
+    const earlier = stored();
+    await barrier.rotate();
+    await barrier.rotate();
+    const next = new Secret(systemRandom.bytes(32));
+    await barrier.changeRootKey(next);
+    const kept = barrier.sealedFor(keysIn(earlier), 'core/kept', bytes('of now')) as Uint8Array;
+    expect(Buffer.from(kept).includes('of now')).toBe(false);
+    await putBack(new Map([...earlier, ['core/kept', kept]]));
+    expect(await read(barrier, 'core/kept')).toBe('of now');
+    await barrier.unseal(rootKey);
+    expect(await read(barrier, 'core/kept')).toBe('of now');
+  });
+
+  it('is not to be had where that state has other keys, or none', async () => {
+    const other = new WatchedBackend();
+    await makeNode(other).barrier.initialize(new Secret(systemRandom.bytes(32)));
+    const keyring = other.get(KEYRING_KEY) as Uint8Array;
+    const rootKeyCopy = other.get(ROOT_KEY_COPY_KEY);
+    expect(barrier.sealedFor({ keyring, rootKeyCopy }, 'k', bytes('v'))).toBeUndefined();
+    expect(barrier.sealedFor({ keyring, rootKeyCopy: undefined }, 'k', bytes('v'))).toBeUndefined();
+    expect(barrier.sealedFor({ keyring: bytes('?'), rootKeyCopy: bytes('?') }, 'k', bytes('v'))).toBeUndefined();
+    await put(barrier, 'k', 'v');
+    expect(await read(barrier, 'k')).toBe('v');
   });
 });

@@ -15,6 +15,7 @@ import type {
 import { KEY_USAGE_KEY, isBarrierKey } from './barrier-keys.ts';
 import type { Barrier, KeyStatus } from './barrier.ts';
 import { KeyHolder } from './key-holder.ts';
+import type { StoredKeys } from './key-holder.ts';
 import { decrypt, sealedOp } from './open-keys.ts';
 import type { OpenKeys } from './open-keys.ts';
 import { OwnWrites } from './own-writes.ts';
@@ -121,6 +122,11 @@ export class AesGcmBarrier implements Barrier {
     copies: ReadonlyMap<string, Uint8Array>,
   ): Promise<void> {
     return this.#keys.changeRootKeyWith(rootKey, ops, copies);
+  }
+
+  /** See `KeyHolder.sealedFor`. @throws BarrierError `sealed` */
+  sealedFor(state: StoredKeys, key: string, plaintext: Uint8Array): Uint8Array | undefined {
+    return this.#keys.sealedFor(state, key, plaintext);
   }
 
   derive(purpose: string, length: number): Secret<Uint8Array> {

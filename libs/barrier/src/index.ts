@@ -2,6 +2,7 @@ export * from './aes-gcm-barrier.ts';
 export * from './barrier-keys.ts';
 export * from './barrier.ts';
 export * from './envelope.ts';
+export type { StoredKeys } from './key-holder.ts';
 export * from './pgp.ts';
 export * from './seal-config.ts';
 export * from './shamir-seal-manager.ts';

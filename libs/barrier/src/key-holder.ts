@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { Secret, Turns, isPromise, whenReady, wipe } from '@coffer/kernel';
+import { Secret, Turns, assert, isPromise, whenReady, wipe } from '@coffer/kernel';
 import type { Clock, Log, MaybePromise, Random } from '@coffer/kernel';
 import { StorageError } from '@coffer/storage';
 import type { AppliedBatch, Backend, HaCoordinator, WriteOp } from '@coffer/storage';
@@ -21,6 +21,12 @@ export interface KeyHolderDeps {
   readonly seal: () => void;
   /** Called after it, where the keys could not be followed. */
   readonly lost?: () => void;
+}
+
+/** What a state stores about its keys, as it is stored. */
+export interface StoredKeys {
+  readonly keyring: Uint8Array;
+  readonly rootKeyCopy: Uint8Array | undefined;
 }
 
 /**
@@ -192,6 +198,43 @@ export class KeyHolder {
     return new Secret(
       new Uint8Array(hkdfSync('sha256', derivationKey, new Uint8Array(0), `coffer/${purpose}`, length)),
     );
+  }
+
+  /**
+   * A value as another state of this cluster holds it: encrypted under the newest key of its keyring.
+   *
+   * @param state what it stores about keys, as it is stored
+   * @returns undefined where its keys are not to be had with those of this barrier
+   */
+  sealedFor(state: StoredKeys, key: string, plaintext: Uint8Array): Uint8Array | undefined {
+    const keyring = this.#keyringOf(state);
+    if (!keyring) return undefined;
+    const op = this.#sealedOp(keyring, key, plaintext);
+    keyring.wipe();
+    assert(op.kind === 'put', 'a value is sealed to be put');
+    return op.value;
+  }
+
+  #keyringOf({ keyring: stored, rootKeyCopy }: StoredKeys): Keyring | undefined {
+    const { rootKey, keyring } = this.open();
+    try {
+      return openKeyring(rootKey, stored);
+    } catch (error) {
+      if (!(error instanceof BarrierError)) throw error;
+    }
+    if (!rootKeyCopy) return undefined;
+    try {
+      // Of another root key, which is told under a key that is known here.
+      const other = decrypt(keyring, ROOT_KEY_COPY_KEY, rootKeyCopy);
+      try {
+        return openKeyring(other, stored);
+      } finally {
+        wipe(other);
+      }
+    } catch (error) {
+      if (!(error instanceof BarrierError)) throw error;
+      return undefined;
+    }
   }
 
   /** One listener a key, which owns what it is told. */

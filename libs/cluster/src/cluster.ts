@@ -1,6 +1,7 @@
 import type { Secret } from '@coffer/kernel';
 import type { Backend, HaCoordinator, NodeAddress, WriteResult } from '@coffer/storage';
 import type { Message, PeerId, RaftStatus, SnapshotMeta } from 'raft-ts';
+import type { StateRecord } from './disk/restore.codec.ts';
 import type { ClusterMembership } from './membership.ts';
 
 /** How this node takes part in the cluster. */
@@ -205,10 +206,15 @@ export interface RaftNode extends Backend, HaCoordinator {
    *
    * @param contents streams them; read twice, first to see that all of it is sound
    * @param requiredKeys without which the state would be of no use
+   * @param kept records that take the place of the snapshot's own, in the same moment
    * @throws StorageError `corrupt` (what is wrong with it), `too-large`, `conflict` (another one is under way), or as
    *   `write`. Unless it is `in-doubt`, nothing has changed then.
    */
-  restore(contents: () => AsyncIterable<Uint8Array>, requiredKeys: readonly string[]): Promise<WriteResult>;
+  restore(
+    contents: () => AsyncIterable<Uint8Array>,
+    requiredKeys: readonly string[],
+    kept?: readonly StateRecord[],
+  ): Promise<WriteResult>;
   /** Whether this node's disk and its part in the cluster are well, for health checks and logs. */
   health(): RaftHealth;
   /** Figures for metrics and `sys/storage/raft/autopilot/state`. */

@@ -45,6 +45,9 @@ export class ClusterAuthority {
   #stop: (() => void) | undefined;
   #cancel: CancelTimer | undefined;
   #looking = false;
+  #succeeding: Promise<void> = Promise.resolve();
+  /** So much work wants no succession meanwhile. */
+  #stopped = 0;
 
   constructor(deps: AuthorityDeps, cluster: TrustingCluster) {
     this.#deps = deps;
@@ -91,10 +94,21 @@ export class ClusterAuthority {
     this.#deps.log.info('the authority of the cluster port changed', trustOf(record));
   }
 
+  /** Does something while this node takes no step of a succession. */
+  async withoutSuccession(work: () => Promise<void>): Promise<void> {
+    this.#stopped++;
+    try {
+      await this.#succeeding;
+      await work();
+    } finally {
+      this.#stopped--;
+    }
+  }
+
   #look(): void {
-    if (this.#looking || this.#deps.ha.state().role !== 'active') return;
+    if (this.#looking || this.#stopped > 0 || this.#deps.ha.state().role !== 'active') return;
     this.#looking = true;
-    this.#succeed()
+    this.#succeeding = this.#succeed()
       .catch((error: unknown) =>
         this.#deps.log.warn('the authority of the cluster port could not be renewed', { error }),
       )

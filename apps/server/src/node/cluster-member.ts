@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { Clock, Log, Random } from '@coffer/kernel';
-import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
+import type { AesGcmBarrier, ShamirSealManager, StoredKeys } from '@coffer/barrier';
 import {
   AddressFinder,
   JoinError,
@@ -30,6 +30,7 @@ import { TLS_RECORD } from './cluster-tls.ts';
 import type { AuthorityTimes } from './cluster-tls.ts';
 import type { Gauge } from './metrics.ts';
 import { raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
+import type { Restore } from './restoring.ts';
 
 export interface ClusterMemberDeps {
   readonly raft: RaftNode;
@@ -102,15 +103,13 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     this.#finder.start();
   }
 
-  async keepAuthority(barrier: AesGcmBarrier): Promise<() => Promise<void>> {
-    const { raft } = this.#deps;
-    const kept = await barrier.get(TLS_RECORD);
-    return async () => {
-      const state = raft.state();
-      const restored = await barrier.get(TLS_RECORD);
-      if (!kept || state.role !== 'active' || (restored && Buffer.compare(restored, kept) === 0)) return;
-      await barrier.write({ epoch: state.epoch, ops: [{ kind: 'put', key: TLS_RECORD, value: kept }] });
-    };
+  keepAuthority(barrier: AesGcmBarrier, state: StoredKeys | undefined, restore: Restore): Promise<unknown> {
+    // What is kept is the newest until it is part of the other state.
+    return this.#opened().withoutSuccession(async () => {
+      const record = await barrier.get(TLS_RECORD);
+      const kept = record && state && barrier.sealedFor(state, TLS_RECORD, record);
+      await restore(kept ? [[TLS_RECORD, kept]] : []);
+    });
   }
 
   /**

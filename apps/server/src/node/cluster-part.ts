@@ -1,7 +1,8 @@
-import type { AesGcmBarrier, ShamirSealManager } from '@coffer/barrier';
+import type { AesGcmBarrier, ShamirSealManager, StoredKeys } from '@coffer/barrier';
 import type { Echo, MemberTraits, PeerInfo } from '@coffer/cluster';
 import type { StorageTrouble } from '@coffer/core-system';
 import type { Gauge } from './metrics.ts';
+import type { Restore } from './restoring.ts';
 
 /** How a node takes part in its cluster, whatever the storage; called in the order of the node's life. */
 export interface ClusterPart {
@@ -16,10 +17,12 @@ export interface ClusterPart {
   /** Before sealing: hands over. */
   disconnect(): Promise<void>;
   /**
-   * On the active node, before a restore: the authority by which members trust each other stays that of the cluster that
-   * runs. @returns what is to be done once the other state is served
+   * On the active node, restores: the authority by which members trust each other stays that of the cluster that runs, at
+   * every moment, unless the keys of the state to come are not to be had.
+   *
+   * @param state what it stores about its keys
    */
-  keepAuthority?(barrier: AesGcmBarrier): Promise<() => Promise<void>>;
+  keepAuthority?(barrier: AesGcmBarrier, state: StoredKeys | undefined, restore: Restore): Promise<unknown>;
   /** After a restore of a state that this node cannot read: leaves once the others have it, too. */
   leaveRestored?(): Promise<void>;
   /** What this node tells the others of itself. */

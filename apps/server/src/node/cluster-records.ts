@@ -82,6 +82,11 @@ export class ClusterRecords {
     return this.#authority.tls;
   }
 
+  /** See `ClusterAuthority.withoutSuccession`. */
+  withoutSuccession(work: () => Promise<void>): Promise<void> {
+    return this.#authority.withoutSuccession(work);
+  }
+
   async autopilotSettings(): Promise<AutopilotSettings> {
     return settingsOf(decodeAutopilot(await this.#parts.barrier.get(AUTOPILOT_RECORD)));
   }

@@ -20,6 +20,8 @@ import { describeInFlight } from './in-flight.ts';
 import { KeyAttempts } from './key-attempts.ts';
 import type { NodeParts } from './node-parts.ts';
 import { haNodes, leaderStatus, nodeMetrics } from './node-report.ts';
+import { restoreOn } from './restoring.ts';
+import type { RestoringNode } from './restoring.ts';
 import { sealedSystemMount } from './sealed-mount.ts';
 import { ServiceLife } from './service-life.ts';
 import type { NodeServices } from './services.ts';
@@ -121,7 +123,7 @@ export class CofferNode implements NodeOperations, NodeStatus {
   #restorable(): RestorableNode {
     return {
       sealKey: () => this.#seal.snapshotKey(),
-      restoring: (restore) => this.#restoring(restore),
+      restoring: (state, restore) => restoreOn(this.#restoring(), state, restore),
     };
   }
 
@@ -156,15 +158,16 @@ export class CofferNode implements NodeOperations, NodeStatus {
       .catch((error: unknown) => this.#parts.log.error('taking over failed', { error }));
   }
 
-  /** Resolves when this node serves what was restored, or has sealed itself. */
-  async #restoring(restore: () => Promise<unknown>): Promise<void> {
-    const keep = await this.#parts.cluster?.keepAuthority?.(this.#barrier);
-    await restore();
-    await this.#replacement.served;
-    if (this.#barrier.sealed || this.#parts.ha.state().role !== 'active') return;
-    await keep?.();
-    // How often the key of the restored state was used since it was saved, nobody knows.
-    await this.#barrier.rotate();
+  #restoring(): RestoringNode {
+    const { cluster, ha, log } = this.#parts;
+    return {
+      log,
+      restoreKept: (state, restore) =>
+        cluster?.keepAuthority ? cluster.keepAuthority(this.#barrier, state, restore) : restore([]),
+      served: () => this.#replacement.served,
+      leads: () => !this.#barrier.sealed && ha.state().role === 'active',
+      rotate: () => this.#barrier.rotate(),
+    };
   }
 
   // ---- NodeOperations

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { REQUIRED_BARRIER_KEYS } from '@coffer/barrier';
-import type { SealKey } from '@coffer/barrier';
+import { KEYRING_KEY, REQUIRED_BARRIER_KEYS, ROOT_KEY_COPY_KEY } from '@coffer/barrier';
+import type { SealKey, StoredKeys } from '@coffer/barrier';
 import { decodeSnapshot } from '@coffer/cluster';
 import type { RaftNode } from '@coffer/cluster';
 import type { SnapshotOperations, SnapshotSchedules } from '@coffer/core-system';
@@ -10,6 +10,7 @@ import type { Clock, Log, Random } from '@coffer/kernel';
 import { RequestError, badRequest } from '@coffer/sdk';
 import { ArchiveError, STATE_FORMAT, readArchive, writeArchive } from '@coffer/snapshot';
 import { StorageError } from '@coffer/storage';
+import type { Restore } from '../node/restoring.ts';
 import { LocalStore } from './local-store.ts';
 import { primed } from './primed.ts';
 import { SnapshotScheduler } from './snapshot-scheduler.ts';
@@ -20,7 +21,7 @@ export interface RestorableNode {
   /** Encrypts and decrypts the sums of archives; undefined while sealed. */
   readonly sealKey: () => SealKey | undefined;
   /** Does what belongs before and after a restore; resolves when this node serves that state, or has sealed itself. */
-  readonly restoring: (restore: () => Promise<unknown>) => Promise<void>;
+  readonly restoring: (state: StoredKeys | undefined, restore: Restore) => Promise<void>;
 }
 
 export interface ClusterSnapshotsDeps extends RestorableNode {
@@ -126,7 +127,8 @@ export class ClusterSnapshots implements NodeSnapshots {
       const id = await this.#receive(archive, force, file);
       log.warn('restoring a snapshot', { id, force });
       const contents = (): AsyncIterable<Uint8Array> => createReadStream(file, { highWaterMark: 1 << 20 });
-      await restoring(() => raft.restore(contents, REQUIRED_BARRIER_KEYS));
+      const keys = await keysIn(contents());
+      await restoring(keys, (kept) => raft.restore(contents, REQUIRED_BARRIER_KEYS, kept));
       log.warn('restored a snapshot', { id });
     } catch (error) {
       throw told(error);
@@ -161,6 +163,20 @@ export class ClusterSnapshots implements NodeSnapshots {
     if (!sealKey) throw new RequestError('sealed');
     return sealKey;
   }
+}
+
+/** What a state stores about its keys; undefined where it is none of an initialised cluster. @throws StorageError `corrupt` */
+async function keysIn(contents: AsyncIterable<Uint8Array>): Promise<StoredKeys | undefined> {
+  let keyring: Uint8Array | undefined;
+  let rootKeyCopy: Uint8Array | undefined;
+  for await (const part of decodeSnapshot(contents)) {
+    if (part.kind !== 'records') continue;
+    for (const [key, value] of part.records) {
+      if (key === KEYRING_KEY) keyring = value;
+      if (key === ROOT_KEY_COPY_KEY) rootKeyCopy = value;
+    }
+  }
+  return keyring && { keyring, rootKeyCopy };
 }
 
 function otherFormat(format: string): string {

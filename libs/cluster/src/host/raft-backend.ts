@@ -25,6 +25,7 @@ import type {
 } from '../cluster.ts';
 import type { LevelDisk } from '../disk/level-disk.ts';
 import { encodeAnnounce, encodeBatch } from '../disk/payload.codec.ts';
+import type { StateRecord } from '../disk/restore.codec.ts';
 import type { ClusterMembership } from '../membership.ts';
 import { Belonging } from './belonging.ts';
 import { ClusterLinks } from './cluster-links.ts';
@@ -321,8 +322,12 @@ export class RaftBackend implements RaftNode {
     return stateSnapshot(disk, this.peers());
   }
 
-  restore(contents: () => AsyncIterable<Uint8Array>, requiredKeys: readonly string[]): Promise<WriteResult> {
-    return this.#restores.run(contents, requiredKeys);
+  restore(
+    contents: () => AsyncIterable<Uint8Array>,
+    requiredKeys: readonly string[],
+    kept: readonly StateRecord[] = [],
+  ): Promise<WriteResult> {
+    return this.#restores.run(contents, requiredKeys, kept);
   }
 
   health(): RaftHealth {

@@ -40,17 +40,22 @@ export class RestoreRunner {
   /**
    * @param contents streams the snapshot; read twice, first to see that all of it is sound
    * @param requiredKeys without which the state would be of no use
+   * @param kept records in the place of the snapshot's own
    * @throws StorageError `corrupt` (what is wrong with it), `too-large`, `conflict` (another one is under way), or as
    *   `Backend.write`. Unless it is `in-doubt`, nothing has changed then.
    */
-  async run(contents: () => AsyncIterable<Uint8Array>, requiredKeys: readonly string[]): Promise<WriteResult> {
+  async run(
+    contents: () => AsyncIterable<Uint8Array>,
+    requiredKeys: readonly string[],
+    kept: readonly StateRecord[],
+  ): Promise<WriteResult> {
     if (this.#running) throw new StorageError('conflict', 'another restore is under way');
     this.#running = true;
     try {
       await this.#check(contents(), requiredKeys);
       const epoch = this.#host.activeTerm();
       if (epoch === 0) throw new StorageError('not-active', 'this node is not the active one');
-      return await this.#restore(contents(), epoch);
+      return await this.#restore(contents(), kept, epoch);
     } finally {
       this.#running = false;
     }
@@ -89,11 +94,15 @@ export class RestoreRunner {
     if (missing.size > 0) throw new StorageError('corrupt', 'the snapshot is not that of an initialised cluster');
   }
 
-  async #restore(contents: AsyncIterable<Uint8Array>, epoch: Epoch): Promise<WriteResult> {
+  async #restore(
+    contents: AsyncIterable<Uint8Array>,
+    kept: readonly StateRecord[],
+    epoch: Epoch,
+  ): Promise<WriteResult> {
     const { index: attempt } = await this.#host.propose(encodeRestore({ kind: 'begin' }), epoch);
     this.#host.log.info('a restore begins', { index: attempt });
     try {
-      const steps = await this.#bring(contents, attempt, epoch);
+      const steps = await this.#bring(recordsWith(kept, contents), attempt, epoch);
       return await this.#switch(attempt, steps, epoch);
     } catch (error) {
       await this.#abandon(attempt, epoch);
@@ -102,7 +111,7 @@ export class RestoreRunner {
   }
 
   /** @returns in how many steps */
-  async #bring(contents: AsyncIterable<Uint8Array>, attempt: number, epoch: Epoch): Promise<number> {
+  async #bring(pages: AsyncIterable<readonly StateRecord[]>, attempt: number, epoch: Epoch): Promise<number> {
     const underWay: Promise<WriteResult>[] = [];
     let sequence = 0;
     let held: StateRecord[] = [];
@@ -118,9 +127,8 @@ export class RestoreRunner {
       bytes = 0;
       if (underWay.length >= STEPS_UNDER_WAY) await underWay.shift();
     };
-    for await (const part of decodeSnapshot(contents)) {
-      if (part.kind !== 'records') continue;
-      for (const record of part.records) {
+    for await (const page of pages) {
+      for (const record of page) {
         const size = record[0].length + record[1].length;
         if (bytes + size > STEP_BYTES) await send();
         held.push(record);
@@ -151,4 +159,16 @@ export class RestoreRunner {
       this.#host.log.warn('what a restore brought could not be given up yet', { error });
     }
   }
+}
+
+/** What a snapshot holds, with some records in the place of its own. */
+async function* recordsWith(
+  kept: readonly StateRecord[],
+  contents: AsyncIterable<Uint8Array>,
+): AsyncGenerator<readonly StateRecord[]> {
+  const replaced = new Set(kept.map(([key]) => key));
+  for await (const part of decodeSnapshot(contents)) {
+    if (part.kind === 'records') yield part.records.filter(([key]) => !replaced.has(key));
+  }
+  yield kept;
 }

@@ -173,6 +173,22 @@ describe('a restore', () => {
     expect(Object.keys(await stateOf(a))).toEqual(['k/a', 'k/b']);
   });
 
+  it('keeps what is to stay, from the moment in which the rest takes its place', async () => {
+    const [, standby] = (await cluster.of('a', 'b')) as [RaftNode, RaftNode];
+    const leader = cluster.leader();
+    const saved = await made([record('k/a', 'restored'), record('k/kept', 'x'.repeat(300_000))]);
+    const seen: (string | undefined)[] = [];
+    for (const node of [leader, standby])
+      node.subscribe((batch) => {
+        if (batch.everything) seen.push(node.get('k/kept')?.toString());
+      });
+    await leader.restore(inPieces(saved), [], [record('k/kept', 'of now'), record('k/new', 'of now, too')]);
+    const expected = { 'k/a': 'restored', 'k/kept': 'of now', 'k/new': 'of now, too' };
+    expect(await stateOf(leader)).toEqual(expected);
+    expect(await stateOf(standby)).toEqual(expected);
+    expect(seen).toEqual(['of now', 'of now']);
+  });
+
   it('is one at a time', async () => {
     const node = await cluster.bootstrap('a');
     const saved = await made([record('k/a', 'x')]);
