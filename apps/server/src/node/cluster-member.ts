@@ -29,7 +29,7 @@ import { ClusterSeeker } from './cluster-seeker.ts';
 import { TLS_RECORD } from './cluster-tls.ts';
 import type { AuthorityTimes } from './cluster-tls.ts';
 import type { Gauge } from './metrics.ts';
-import { raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
+import { autopilotGauges, raftGauges, statusReport, storageTrouble } from './raft-figures.ts';
 import type { Restore } from './restoring.ts';
 
 export interface ClusterMemberDeps {
@@ -193,7 +193,7 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
 
   gauges(): readonly Gauge[] {
     const { raft } = this.#deps;
-    return raftGauges(raft.status(), raft.health());
+    return [...raftGauges(raft.status(), raft.health()), ...autopilotGauges(raft.membership.autopilot())];
   }
 
   storageStatus(): RaftStatusReport {

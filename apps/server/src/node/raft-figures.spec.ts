@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RaftHealth } from '@coffer/cluster';
-import { storageTrouble } from './raft-figures.ts';
+import type { AutopilotState } from '@coffer/storage';
+import { autopilotGauges, storageTrouble } from './raft-figures.ts';
 
 const well: RaftHealth = {
   disk: 'ok',
@@ -28,5 +29,29 @@ describe('what is wrong with the storage', () => {
       expect(trouble?.text).not.toContain('/secret');
     }
     expect(storageTrouble({ ...well, leaderKnown: false, leaderlessMs: 6000 })?.status).toBe('no-leader');
+  });
+});
+
+describe('figures of autopilot', () => {
+  const state: AutopilotState = {
+    healthy: true,
+    failureTolerance: 1,
+    leader: 'a',
+    voters: ['a'],
+    nonVoters: [],
+    servers: [],
+  };
+  const figures = (of: AutopilotState | undefined) => autopilotGauges(of).map(({ name, value }) => [name, value]);
+
+  it('are those of the active node alone, and tell of standbys where there are zones', () => {
+    expect(figures(undefined)).toEqual([]);
+    expect(figures({ ...state, healthy: false })).toEqual([
+      ['vault.autopilot.healthy', 0],
+      ['vault.autopilot.failure_tolerance', 1],
+    ]);
+    expect(figures({ ...state, redundancy: { zones: new Map(), optimisticFailureTolerance: 4 } })).toContainEqual([
+      'vault.autopilot.optimistic_failure_tolerance',
+      4,
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 import type { RaftHealth, RaftNodeStatus } from '@coffer/cluster';
 import { assertNever } from '@coffer/kernel';
 import type { RaftStatusReport, StorageTrouble } from '@coffer/core-system';
+import type { AutopilotState } from '@coffer/storage';
 import type { Gauge } from './metrics.ts';
 
 /** A standby that knows no leader for so long says that it is not healthy, in milliseconds. */
@@ -81,5 +82,29 @@ export function raftGauges(status: RaftNodeStatus, health: RaftHealth): readonly
     gauge('writes.pending', 'Writes that are being committed.', status.pendingWrites),
     gauge('snapshots.sent', 'Snapshots sent to followers since the start.', status.snapshotsSent),
     gauge('snapshots.installed', 'Snapshots taken in since the start.', status.snapshotsInstalled),
+  ];
+}
+
+/** What autopilot finds, on the active node, under Vault's names; elsewhere nothing. */
+export function autopilotGauges(state: AutopilotState | undefined): readonly Gauge[] {
+  if (state === undefined) return [];
+  const gauge = (name: string, help: string, value: number): Gauge => ({
+    name: `vault.autopilot.${name}`,
+    help,
+    value,
+  });
+  const { redundancy } = state;
+  return [
+    gauge('healthy', '1 while all members are healthy.', Number(state.healthy)),
+    gauge('failure_tolerance', 'Healthy voters that can be lost at once.', state.failureTolerance),
+    ...(redundancy === undefined
+      ? []
+      : [
+          gauge(
+            'optimistic_failure_tolerance',
+            'Members that can be lost one after the other, while standbys take over.',
+            redundancy.optimisticFailureTolerance,
+          ),
+        ]),
   ];
 }
