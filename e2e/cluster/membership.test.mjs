@@ -291,6 +291,50 @@ describe('a cluster whose nodes all get new addresses at once', () => {
   });
 });
 
+describe('a cluster without retry_join whose nodes all get new addresses at once', () => {
+  let cluster;
+  before(async () => {
+    cluster = await Cluster.start({ nodes: 3 });
+    await mounted(cluster);
+    assert.ok(await written(cluster, cluster.nodes[0], 'before'));
+  });
+  after(() => cluster?.stop());
+
+  it('is found again by "operator raft join" with the address of one of them', async () => {
+    const [first, second, third] = cluster.nodes;
+    const join = async (node, address) => {
+      const { code, stdout, stderr } = await cluster.cli(node, ['operator', 'raft', 'join', address]);
+      return { code, text: stdout + stderr };
+    };
+    await Promise.all(cluster.nodes.map((node) => node.process.end('SIGKILL')));
+    for (const node of cluster.nodes) await cluster.move(node);
+    for (const node of cluster.nodes) {
+      cluster.configure(node, `storage "raft" {\n  path = "${node.folder}"\n  node_id = "${node.id}"\n}\n`);
+      await cluster.launch(node);
+    }
+    // Sealed or not: one is told before it is unsealed.
+    assert.match((await join(third, first.url)).text, /Joined +true/);
+    for (const node of cluster.nodes)
+      await call(node.url, 'PUT', 'sys/unseal', { body: { key: cluster.keys[0] }, timeoutMs: 5000 });
+    assert.match((await join(second, second.url)).text, /that is this node itself/);
+    assert.match((await join(second, 'http://127.0.0.1:1')).text, /cannot reach the node/);
+    assert.match((await join(second, first.url)).text, /Joined +true/);
+    await cluster.ready();
+    for (const node of cluster.nodes) assert.ok(await read(cluster, node, 'before'));
+    const servers = await eventually('the new addresses are known', async () => {
+      const { body } = await cluster.request(first, 'GET', 'sys/storage/raft/configuration');
+      const known = body.data.config.servers.map(({ address }) => address);
+      return (
+        cluster.nodes.every(({ clusterPort }) => known.includes(`127.0.0.1:${clusterPort}`)) && body.data.config.servers
+      );
+    });
+    assert.deepEqual(servers.map(({ node_id: id }) => id).sort(), ['node-1', 'node-2', 'node-3']);
+    // Once more changes nothing.
+    assert.match((await join(second, first.url)).text, /Joined +true/);
+    assert.equal((await voters(cluster, first)).size, 3);
+  });
+});
+
 describe('a cluster that lost most of its nodes', () => {
   let cluster;
   before(async () => {

@@ -40,7 +40,7 @@ const join: Command = {
   name: 'operator raft join',
   synopsis: 'Joins a node to the Raft cluster',
   usage: '[options] <leader-api-addr|auto-join-configuration>',
-  help: 'Makes a node join the cluster of another one, or of those that a directory knows.\n\n    $ vault operator raft join "http://127.0.0.2:8200"\n    $ vault operator raft join "provider=dns name=coffer.example.com"',
+  help: 'Makes a node join the cluster of another one, or of those that a directory knows. On a member: tells it where\nanother one is now, for when all addresses changed.\n\n    $ vault operator raft join "http://127.0.0.2:8200"\n    $ vault operator raft join "provider=dns name=coffer.example.com"',
   http: true,
   output: 'format',
   flags: [

@@ -151,15 +151,15 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     this.#seeker.stop();
   }
 
-  /** Looks for the cluster named by an operator; see `RaftOperations.join`. */
+  /** Looks for the cluster named by an operator, or, on a member, for its peers there; see `RaftOperations.join`. */
   async join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }> {
     const { raft, directories, log } = this.#deps;
     if (this.removed()) {
       throw new RequestError('bad-request', 'this node was removed from its cluster: wipe its storage folder first');
     }
-    if (raft.clusterId() !== undefined) throw new RequestError('bad-request', 'this node belongs to a cluster already');
     const targets = await told(() => Promise.resolve(new JoinTargets([sourceOf(request)], directories, log)));
-    if (request.retry) this.#seeker.seek(targets, request.nonVoter);
+    if (raft.clusterId() !== undefined) await told(() => this.#finder.follow(targets, request.retry));
+    else if (request.retry) this.#seeker.seek(targets, request.nonVoter);
     else await told(() => this.#seeker.find(targets, request.nonVoter));
     return { joined: true };
   }

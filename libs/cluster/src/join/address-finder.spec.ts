@@ -46,6 +46,7 @@ function finder(urls: readonly string[], health: { running: boolean; leaderlessM
       }) as const,
     hint: (nodeId: string, address: string) => void hints.push(`${nodeId} ${address}`),
     clusterId: () => 'ours',
+    self: { nodeId: 'a', apiAddress: 'http://a', clusterAddress: 'https://a:1' },
   };
   const sources = urls.map((leaderApiAddress) => ({ kind: 'address', target: { leaderApiAddress } }) as const);
   const directories = {
@@ -54,9 +55,15 @@ function finder(urls: readonly string[], health: { running: boolean; leaderlessM
     pods: () => Promise.resolve([]),
     instances: () => Promise.resolve([]),
   };
+  const targets = (...named: readonly string[]): JoinTargets =>
+    new JoinTargets(
+      named.map((leaderApiAddress) => ({ kind: 'address', target: { leaderApiAddress } })),
+      directories,
+      log,
+    );
   const found = new AddressFinder(raft, new JoinTargets(sources, directories, log), { clock: hasty, log });
   found.start();
-  return { finder: found, hints, lines };
+  return { finder: found, hints, lines, targets };
 }
 
 describe('a node without a leader', () => {
@@ -83,6 +90,68 @@ describe('a node without a leader', () => {
     asking.stop();
     expect(new Set(hints)).toEqual(new Set(['c https://c:1']));
     expect(lines.filter(({ message }) => message.includes('another cluster'))).toHaveLength(1);
+  });
+});
+
+describe('a member that is told of another node', () => {
+  const known = { running: true, leaderlessMs: 0 };
+  const lost = { running: true, leaderlessMs: 9999 };
+
+  it('learns where that is, at once', async () => {
+    const { finder: told, hints, targets } = finder([], known);
+    await told.follow(targets(await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'ours' })), false);
+    told.stop();
+    expect(hints).toEqual(['b https://b:1']);
+  });
+
+  it('goes on asking it while there is no leader, also what did not answer if it is to be tried again', async () => {
+    const { finder: told, hints, targets } = finder([], lost);
+    const late = await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'ours' });
+    await told.follow(targets(late, 'http://127.0.0.1:1'), false);
+    await told.follow(targets('http://127.0.0.1:1'), true);
+    hints.length = 0;
+    await until(() => hints.length > 2);
+    told.stop();
+    expect(new Set(hints)).toEqual(new Set(['b https://b:1']));
+  });
+
+  it('keeps while it is sealed what it was told', async () => {
+    const { finder: told, hints, targets } = finder([], lost);
+    told.stop();
+    await told.follow(targets(await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'ours' })), false);
+    hints.length = 0;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(hints).toEqual([]);
+    told.start();
+    await until(() => hints.length > 0);
+    told.stop();
+  });
+
+  it.each([
+    [
+      'of another cluster',
+      { node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'theirs' },
+      'the node asked to another one',
+    ],
+    ['of no cluster', { node_id: 'b', cluster_addr: 'https://b:1', cluster_id: '' }, 'the node asked to none'],
+    ['that is itself', { node_id: 'a', cluster_addr: 'https://a:1', cluster_id: 'ours' }, 'that is this node itself'],
+    ['that makes no sense', { node_id: 7 }, '"node_id" must be a text'],
+  ])('refuses one %s, and does not ask it again', async (_, answer, why) => {
+    const { finder: told, hints, targets } = finder([], lost);
+    await expect(told.follow(targets(await node(answer)), false)).rejects.toThrow(why);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    told.stop();
+    expect(hints).toEqual([]);
+  });
+
+  it('asks for one at a time', async () => {
+    const { finder: told, targets } = finder([], known);
+    const url = await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'ours' });
+    const first = told.follow(targets(url), false);
+    await expect(told.follow(targets(url), false)).rejects.toThrow('another node is being asked');
+    await first;
+    await told.follow(targets(url), false);
+    told.stop();
   });
 });
 

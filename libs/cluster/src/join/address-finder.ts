@@ -12,26 +12,33 @@ const LOOK_EVERY_MS = 1000;
 /** An election takes less; nobody is asked before a node was without a leader for longer. */
 const PATIENCE_MS = 2000;
 const ASK_MS_MAX = 5000;
+/** Nodes that an operator named; the oldest is forgotten for a fifth. */
+const NAMED_MAX = 4;
+
+/** What is asked of the node that looks for others. */
+export type FindingNode = Pick<RaftNode, 'health' | 'hint' | 'clusterId' | 'self'>;
 
 /**
  * Finds the members again when all of them have new addresses: the list that each has on its disk leads nowhere then.
  * While this node knows of no leader it asks the nodes of `retry_join` where their cluster ports are. What they answer
  * proves nothing, nor need it: whoever is there has to show the certificate of that member.
+ *
+ * An operator can name further nodes (`operator raft join` on a member): they are asked as those of `retry_join` are.
  */
 export class AddressFinder {
-  readonly #raft: Pick<RaftNode, 'health' | 'hint' | 'clusterId'>;
+  readonly #raft: FindingNode;
   readonly #targets: JoinTargets;
+  /** Named by an operator, the latest last. */
+  #named: readonly JoinTargets[] = [];
+  #naming = false;
+  #started = false;
   readonly #clock: Clock;
   readonly #log: Log;
   #cancel: CancelTimer | undefined;
   #asking = false;
   #toldOfOther = false;
 
-  constructor(
-    raft: Pick<RaftNode, 'health' | 'hint' | 'clusterId'>,
-    targets: JoinTargets,
-    means: { readonly clock: Clock; readonly log: Log },
-  ) {
+  constructor(raft: FindingNode, targets: JoinTargets, means: { readonly clock: Clock; readonly log: Log }) {
     this.#raft = raft;
     this.#targets = targets;
     this.#clock = means.clock;
@@ -39,11 +46,46 @@ export class AddressFinder {
   }
 
   start(): void {
-    if (this.#targets.none) return;
+    this.#started = true;
+    if (this.#targets.none && this.#named.length === 0) return;
     this.#cancel ??= this.#clock.every(LOOK_EVERY_MS, () => this.#look());
   }
 
+  /**
+   * Other nodes to ask, beside those of `retry_join`, until the process ends. One that is of no use is refused at once,
+   * unless `retry`: then it is asked whenever there is no leader.
+   *
+   * @throws JoinError `unreachable`, `malformed`, `refused` (none of them is another node of this cluster), `busy`
+   */
+  async follow(targets: JoinTargets, retry: boolean): Promise<void> {
+    if (this.#naming) throw new JoinError('busy', 'another node is being asked; try again');
+    this.#naming = true;
+    try {
+      const outcomes = await Promise.allSettled((await targets.now()).map((target) => this.#meet(target)));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (!retry && !outcomes.some(({ status }) => status === 'fulfilled')) {
+        throw failed?.reason ?? new JoinError('unreachable', 'there is no node to ask');
+      }
+    } finally {
+      this.#naming = false;
+    }
+    this.#named = [...this.#named, targets].slice(-NAMED_MAX);
+    if (this.#started) this.start();
+  }
+
+  /** Asks a node that must be another one of this cluster. @throws JoinError */
+  async #meet(target: JoinTarget): Promise<void> {
+    const { nodeId, clusterAddress, clusterId } = await this.#whereabouts(target);
+    if (clusterId !== this.#raft.clusterId()) {
+      const where = clusterId === '' ? 'to none' : 'to another one';
+      throw new JoinError('refused', `this node belongs to a cluster already, and the node asked ${where}`);
+    }
+    if (nodeId === this.#raft.self.nodeId) throw new JoinError('refused', 'that is this node itself: name another one');
+    this.#raft.hint(nodeId, clusterAddress);
+  }
+
   stop(): void {
+    this.#started = false;
     this.#cancel?.();
     this.#cancel = undefined;
   }
@@ -60,30 +102,42 @@ export class AddressFinder {
   }
 
   async #askAll(): Promise<void> {
-    const targets = await this.#targets.now();
-    await Promise.all(targets.map((target) => this.#ask(target)));
+    const targets = await Promise.all([this.#targets, ...this.#named].map((some) => some.now()));
+    await Promise.all(targets.flat().map((target) => this.#ask(target)));
   }
 
   async #ask(target: JoinTarget): Promise<void> {
-    const controller = new AbortController();
-    const cancel = this.#clock.after(ASK_MS_MAX, () => controller.abort(new JoinError('unreachable', 'no answer')));
     try {
-      const answer = fieldsOf(
-        await askNode(target, WHEREABOUTS_PATH, { clock: this.#clock, signal: controller.signal }),
-        'answer',
-      );
-      const clusterId = answer.get('cluster_id');
-      if (typeof clusterId === 'string' && clusterId !== '' && clusterId !== this.#raft.clusterId()) {
+      const { nodeId, clusterAddress, clusterId } = await this.#whereabouts(target);
+      if (clusterId !== '' && clusterId !== this.#raft.clusterId()) {
         if (!this.#toldOfOther) {
           this.#log.warn('a node of retry_join belongs to another cluster', { leader: target.leaderApiAddress });
         }
         this.#toldOfOther = true;
         return;
       }
-      this.#raft.hint(text(answer, 'node_id'), text(answer, 'cluster_addr'));
+      this.#raft.hint(nodeId, clusterAddress);
     } catch (error) {
       if (!(error instanceof JoinError)) throw error;
       this.#log.debug('a node of retry_join does not say where it is', { leader: target.leaderApiAddress, error });
+    }
+  }
+
+  /** @throws JoinError */
+  async #whereabouts(
+    target: JoinTarget,
+  ): Promise<{ readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string }> {
+    const controller = new AbortController();
+    const cancel = this.#clock.after(ASK_MS_MAX, () => controller.abort(new JoinError('unreachable', 'no answer')));
+    try {
+      const means = { clock: this.#clock, signal: controller.signal };
+      const answer = fieldsOf(await askNode(target, WHEREABOUTS_PATH, means), 'answer');
+      const clusterId = answer.get('cluster_id');
+      return {
+        nodeId: text(answer, 'node_id'),
+        clusterAddress: text(answer, 'cluster_addr'),
+        clusterId: typeof clusterId === 'string' ? clusterId : '',
+      };
     } finally {
       cancel();
     }

@@ -4,7 +4,10 @@ import type { PathDeclaration, Response } from '@coffer/sdk';
 /** What `sys/storage/raft/` asks of the node; only where the store is raft. */
 export interface RaftOperations {
   configuration(): { readonly index: number; readonly servers: readonly RaftServer[] };
-  /** Prepares this node to join; the unseal shares given to it afterwards are for that cluster. */
+  /**
+   * Prepares this node to join; the unseal shares given to it afterwards are for that cluster. A node that is a member
+   * already learns where the named one is, which must be of the same cluster: for when all addresses changed.
+   */
   join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }>;
   /** @throws RequestError where it cannot be */
   removePeer(serverId: string): Promise<void>;
