@@ -3,29 +3,43 @@ import type { CommandContext } from './command.ts';
 import { CommandError } from './command-error.ts';
 
 /**
- * Asks on standard error, and reads a line that a terminal does not show; of a pipe, its first line.
+ * Asks, and reads a line that a terminal does not show; of a pipe, its first line.
  *
- * @throws CommandError with `-non-interactive`, or if the user gives up by Ctrl-C or Ctrl-D
+ * @param failureCode the exit code where there is nothing to read
+ * @param write where the question goes; standard error if left out
+ * @throws CommandError with `-non-interactive`, if nothing can be read, or if the user gives up by Ctrl-C or Ctrl-D
  */
-export async function askHidden({ flags }: Pick<CommandContext, 'flags'>, prompt: string): Promise<string> {
+export async function askHidden(
+  { flags }: Pick<CommandContext, 'flags'>,
+  prompt: string,
+  failureCode = 2,
+  write: (text: string) => void = (text) => void process.stderr.write(text),
+): Promise<string> {
   if (flags.bool('non-interactive'))
-    throw new CommandError('Refusing to ask for input with -non-interactive specified', 1);
-  process.stderr.write(prompt);
+    throw new CommandError('Refusing to read from stdin with -non-interactive specified', 1);
+  write(prompt);
   try {
-    return await (process.stdin.isTTY ? typed() : firstLine());
+    const line = await (process.stdin.isTTY ? typed() : firstLine());
+    if (line === undefined)
+      throw new CommandError(
+        'An error occurred attempting to ask for a secret: standard input is no terminal, and there is nothing to read in it.',
+        failureCode,
+      );
+    return line;
   } finally {
-    process.stderr.write('\n');
+    write('\n');
   }
 }
 
-function firstLine(): Promise<string> {
+/** @returns undefined if there is none */
+function firstLine(): Promise<string | undefined> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   return new Promise((resolve) => {
     lines.once('line', (line) => {
       resolve(line);
       lines.close();
     });
-    lines.once('close', () => resolve(''));
+    lines.once('close', () => resolve(undefined));
   });
 }
 

@@ -12,12 +12,12 @@ export class CommandError extends Error {
 }
 
 /** Puts what was tried before what went wrong: `Error listing policies: …`. */
-export async function doing<T>(what: string, work: Promise<T>): Promise<T> {
+export async function doing<T>(what: string, work: Promise<T>, code = 2): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (error instanceof ApiError || error instanceof ConnectionError)
-      throw new CommandError(`${what}: ${error.message}`, 2);
+      throw new CommandError(`${what}: ${error.message}`, code);
     throw error;
   }
 }

@@ -8,8 +8,8 @@ export interface CommandContext {
   readonly client: ApiClient;
   /** For questions beside the command's own request (which mount is it?): never dry, never wrapped. */
   readonly probe: ApiClient;
-  /** Where a login keeps its token. */
-  readonly helper: TokenHelper;
+  /** Where a login keeps its token; looked for only where it is needed. @throws SetupError */
+  readonly helper: () => Promise<TokenHelper>;
   readonly flags: FlagValues;
   readonly args: readonly string[];
   readonly print: Printer;
@@ -28,11 +28,16 @@ export interface Command {
   /** What follows `Usage: vault kv get`: `[options] KEY`. */
   readonly usage: string;
   readonly help: string;
-  readonly flags?: readonly FlagSpec[];
+  /** 'own': the command reads its words itself, or pays them no heed. */
+  readonly flags?: readonly FlagSpec[] | 'own';
   /** Flags of every command that talks to the server: address, token, TLS. */
   readonly http?: boolean;
   /** `-format`, and `-field` where `field`. */
   readonly output?: 'format' | 'field';
+  /** Takes `-format=raw`. */
+  readonly raw?: boolean;
+  /** The exit code where the client cannot be set up; 2 if left out. */
+  readonly setupFailureCode?: number;
   /** How many arguments, and how to say so. */
   readonly arguments: { readonly min: number; readonly max: number; readonly text?: string };
   run(context: CommandContext): Promise<number> | number;

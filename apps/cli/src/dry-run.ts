@@ -14,6 +14,8 @@ export class DryRun extends Error {
 
 /** A client for `-output-curl-string` and `-output-policy`. */
 export class DryClient extends ApiClient {
+  /** Tells it from a client that sends. */
+  readonly isDry = true;
   readonly #kind: 'curl' | 'policy';
   readonly #program: string;
 
@@ -32,19 +34,54 @@ export class DryClient extends ApiClient {
   }
 
   #curl(request: ApiRequest): string {
-    const headers = { ...this.headers(request), 'X-Vault-Token': `$(${this.#program} print token)` };
+    const { settings } = this;
     const parts = ['curl'];
+    if (settings.skipVerify) parts.push('--insecure');
     if (request.method !== 'GET') parts.push(`-X ${request.method}`);
-    for (const [name, value] of Object.entries(headers)) parts.push(`-H "${name}: ${value}"`);
-    if (request.body !== undefined) parts.push(`-d '${JSON.stringify(request.body).replaceAll("'", `'"'"'`)}'`);
-    parts.push(`"${this.url(request)}"`);
+    for (const [option, file] of [
+      ['--cacert', settings.caCertFile ?? (settings.caCertPem ? 'passed-in-memory' : undefined)],
+      ['--capath', settings.caPath],
+      ['--cert', settings.clientCertFile],
+      ['--key', settings.clientKeyFile],
+    ] as const)
+      if (file) parts.push(`${option} '${inQuotes(file)}'`);
+    for (const [name, value] of Object.entries(this.headers(request)))
+      for (const item of typeof value === 'string' ? [value] : value)
+        parts.push(`-H "${canonical(name)}: ${name === 'X-Vault-Token' ? `$(${this.#program} print token)` : item}"`);
+    if (request.body !== undefined) parts.push(`-d '${inQuotes(goJson(request.body))}'`);
+    parts.push(JSON.stringify(this.url(request)));
     return parts.join(' ');
   }
 }
 
-/** Paths that need sudo; enough for an example. */
-const SUDO =
-  /^sys\/(auth|audit|seal|step-down|raw|remount|rotate|config\/auditing|leases\/(revoke-prefix|revoke-force|lookup\/))(\/|$)/;
+const inQuotes = (text: string): string => text.replaceAll("'", `'"'"'`);
+
+/** As Go writes JSON: safe within HTML. */
+const goJson = (value: unknown): string =>
+  JSON.stringify(value).replaceAll(
+    /[<>&\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** As Go writes the name of a header: "X-Vault-Mfa". */
+const canonical = (name: string): string =>
+  name.toLowerCase().replaceAll(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+
+/** Paths whose policies need sudo, as far as they can be told without asking the server. */
+const SUDO = [
+  /^auth\/token\/accessors$/,
+  /^pki\/root(\/sign-self-issued)?$/,
+  /^sys\/audit(\/.+)?$/,
+  /^sys\/auth\/.+$/,
+  /^sys\/config\/(auditing\/request-headers(\/.+)?|cors|ui\/headers(\/.+)?)$/,
+  /^sys\/internal\/inspect\/(request$|router\/.+)/,
+  /^sys\/leases(\/lookup(\/.+)?|\/revoke-(force|prefix)\/.+)?$/,
+  /^sys\/plugins\/catalog\/[^/]+(\/[^/]+)?$/,
+  /^sys\/raw(\/.+)?$/,
+  /^sys\/remount$/,
+  /^sys\/revoke-(force|prefix)\/.+$/,
+  /^sys\/rotate(\/keyring|\/root)?$/,
+];
 
 function policyFor(request: ApiRequest): string {
   const path = request.path.replace(/^\/+/, '').replace(/\/+$/, '');
@@ -63,6 +100,6 @@ function policyFor(request: ApiRequest): string {
           SCAN: ['scan'],
         } as const
       )[request.method];
-  const all = SUDO.test(path) ? [...capabilities, 'sudo'] : capabilities;
+  const all = SUDO.some((pattern) => pattern.test(path)) ? [...capabilities, 'sudo'] : capabilities;
   return `path "${path}" {\n  capabilities = [${all.map((name) => `"${name}"`).join(', ')}]\n}`;
 }

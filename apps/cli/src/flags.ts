@@ -1,7 +1,9 @@
+import { DurationError, durationString, parseDuration, wholeSeconds } from './go-duration.ts';
+
 /** One flag of a command. */
 export interface FlagSpec {
   readonly name: string;
-  readonly kind: 'bool' | 'text' | 'texts' | 'int' | 'duration' | 'map';
+  readonly kind: 'bool' | 'text' | 'texts' | 'int' | 'uint' | 'duration' | 'map';
   /** What stands for the value in help, as `<string>`. */
   readonly value?: string;
   readonly help: string;
@@ -40,7 +42,7 @@ export class FlagValues {
 
   boolOr(name: string): boolean | undefined {
     const text = this.text(name);
-    return text === undefined ? undefined : /^(1|t|true)$/i.test(text);
+    return text === undefined ? undefined : TRUE.includes(text);
   }
 
   int(name: string): number | undefined {
@@ -48,12 +50,32 @@ export class FlagValues {
     return text === undefined ? undefined : Number(text);
   }
 
+  /** Nanoseconds; "system" is below zero. */
+  duration(name: string): bigint | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : nanosecondsOf(text);
+  }
+
+  /** Whole seconds; 0 where it was not given. */
+  seconds(name: string): number {
+    return wholeSeconds(this.duration(name) ?? 0n);
+  }
+
   map(name: string): Record<string, string> {
-    return Object.fromEntries(
-      this.texts(name).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+    const pairs = this.texts(name).map(
+      (pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const,
     );
+    return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   }
 }
+
+/** What Go reads as a truth. */
+const TRUE: readonly string[] = ['1', 't', 'T', 'true', 'TRUE', 'True'];
+const FALSE: readonly string[] = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
+
+/** A truth as Go reads it from flags and the environment; undefined where it is none. */
+export const truthOf = (text: string): boolean | undefined =>
+  TRUE.includes(text) ? true : FALSE.includes(text) ? false : undefined;
 
 /**
  * Reads flags as Go's package does: `-x`, `--x`, `-x=y`, `-x y`, up to the first argument that is none, or `--`.
@@ -74,37 +96,61 @@ export function parseFlags(
     }
     if (!word.startsWith('-') || word === '-') break;
     const [, name = '', given] = /^--?([^=]*)(?:=([^]*))?$/.exec(word) ?? [];
+    if (name === '' || name.startsWith('-')) throw new UsageError(`bad flag syntax: ${word}`);
     const spec = specs.find((candidate) => candidate.name === name || candidate.aliases?.includes(name));
     if (!spec) throw new UsageError(`flag provided but not defined: -${name}`);
     const value = given ?? (spec.kind === 'bool' ? 'true' : argv[++at]);
     if (value === undefined) throw new UsageError(`flag needs an argument: -${name}`);
     checkValue(spec, name, value);
     const before = values.get(spec.name) ?? [];
-    values.set(spec.name, spec.kind === 'texts' || spec.kind === 'map' ? [...before, value] : [value]);
+    values.set(
+      spec.name,
+      spec.kind === 'texts' ? [...before, value.trim()] : spec.kind === 'map' ? [...before, value] : [value],
+    );
   }
   return { flags: new FlagValues(values), args: argv.slice(at) };
 }
 
+/** Flags that are looked for among all words, wherever they stand. */
+const EVERYWHERE: readonly string[] = ['output-curl-string', 'output-policy', 'format', 'detailed'];
+
 /** Arguments that look like flags that came too late; `-` is standard input. */
 export const trailingFlags = (args: readonly string[]): readonly string[] =>
-  args.filter((arg) => arg.startsWith('-') && arg !== '-');
+  args.filter(
+    (arg) => arg.startsWith('-') && arg !== '-' && !EVERYWHERE.includes(arg.replace(/^-+/, '').replace(/=.*$/s, '')),
+  );
 
-const DURATION = /^[+-]?(\d+|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d))+)$/;
+const LARGEST_INT = 2n ** 63n - 1n;
 
 function checkValue(spec: FlagSpec, name: string, value: string): void {
   const refuse = (reason: string): UsageError =>
     new UsageError(`invalid value "${value}" for flag -${name}: ${reason}`);
   switch (spec.kind) {
     case 'bool':
-      if (!/^(1|0|t|f|true|false)$/i.test(value))
-        throw new UsageError(`invalid boolean value "${value}" for -${name}: parse error`);
+      if (truthOf(value) === undefined)
+        throw new UsageError(
+          `invalid boolean value "${value}" for -${name}: strconv.ParseBool: parsing "${value}": invalid syntax`,
+        );
       return;
     case 'int':
-      if (!/^[+-]?\d+$/.test(value)) throw refuse(`strconv.ParseInt: parsing "${value}": invalid syntax`);
+    case 'uint': {
+      const parser = spec.kind === 'int' ? 'strconv.ParseInt' : 'strconv.ParseUint';
+      // Vault's clients take an int without a value for 0.
+      if (value === '' && spec.kind === 'int') return;
+      if (!(spec.kind === 'int' ? /^[+-]?\d+$/ : /^\d+$/).test(value))
+        throw refuse(`${parser}: parsing "${value}": invalid syntax`);
+      const number = BigInt(value.replace(/^\+/, ''));
+      if (number > LARGEST_INT || number < -LARGEST_INT - 1n)
+        throw refuse(`${parser}: parsing "${value}": value out of range`);
       return;
+    }
     case 'duration':
-      if (value !== 'system' && value !== '' && !DURATION.test(value))
-        throw refuse(`time: invalid duration "${value}"`);
+      try {
+        nanosecondsOf(value);
+      } catch (error) {
+        if (!(error instanceof DurationError)) throw error;
+        throw refuse(error.message);
+      }
       return;
     case 'map':
       if (!value.includes('=')) throw refuse(`missing = in KV pair: "${value}"`);
@@ -115,34 +161,15 @@ function checkValue(spec: FlagSpec, name: string, value: string): void {
   }
 }
 
+/** "system" stands for what the server has as a default: below zero. */
+const nanosecondsOf = (text: string): bigint => (text === 'system' ? -1_000_000_000n : parseDuration(text));
+
 /** A duration of a flag as Go writes it in JSON bodies ("1h0m0s"); plain numbers are seconds. */
-export function durationText(text: string | undefined): string {
-  if (text === undefined || text === '' || text === '0') return '0s';
-  if (text === 'system') return 'system';
-  const seconds = /^[+-]?\d+$/.test(text) ? Number(text) : secondsOf(text);
-  const sign = seconds < 0 ? '-' : '';
-  const total = Math.abs(seconds);
-  const hours = Math.floor(total / 3600);
-  const minutes = Math.floor((total % 3600) / 60);
-  const rest = Number((total % 60).toFixed(9));
-  if (hours > 0) return `${sign}${String(hours)}h${String(minutes)}m${String(rest)}s`;
-  return minutes > 0 ? `${sign}${String(minutes)}m${String(rest)}s` : `${sign}${String(rest)}s`;
-}
+export const durationText = (text: string | undefined): string =>
+  text === 'system' ? 'system' : durationString(nanosecondsOf(text ?? ''));
 
-const UNIT: Readonly<Record<string, number>> = {
-  ns: 1e-9,
-  us: 1e-6,
-  µs: 1e-6,
-  ms: 1e-3,
-  s: 1,
-  m: 60,
-  h: 3600,
-  d: 86_400,
-};
-
-function secondsOf(text: string): number {
-  let seconds = 0;
-  for (const [, number = '', unit = ''] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)/g))
-    seconds += Number(number) * (UNIT[unit] ?? 0);
-  return text.startsWith('-') ? -seconds : seconds;
+/** A duration of a flag for a setting that stays if it is 0 (''), and falls back to the server's below 0 ("system"). */
+export function settingText(nanoseconds: bigint | undefined): string {
+  if (nanoseconds === undefined || nanoseconds === 0n) return '';
+  return nanoseconds < 0n ? 'system' : durationString(nanoseconds);
 }

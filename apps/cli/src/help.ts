@@ -4,8 +4,10 @@ import { HTTP_FLAGS } from './http-flags.ts';
 
 /** All flags that a command takes. */
 export function flagsOf(command: Command): readonly FlagSpec[] {
-  return [...(command.http ? HTTP_FLAGS : []), ...outputFlags(command), ...(command.flags ?? [])];
+  return [...HTTP_FLAGS, ...outputFlags(command), ...ownFlags(command)];
 }
+
+const ownFlags = ({ flags }: Command): readonly FlagSpec[] => (flags === undefined || flags === 'own' ? [] : flags);
 
 function outputFlags(command: Command): readonly FlagSpec[] {
   if (!command.output) return [];
@@ -33,7 +35,8 @@ export function commandHelp(program: string, command: Command): string {
   if (http.length > 0) parts.push(`HTTP Options:\n\n${describeFlags(http)}`);
   const output = outputFlags(command);
   if (output.length > 0) parts.push(`Output Options:\n\n${describeFlags(output)}`);
-  if (command.flags && command.flags.length > 0) parts.push(`Command Options:\n\n${describeFlags(command.flags)}`);
+  const own = ownFlags(command);
+  if (own.length > 0) parts.push(`Command Options:\n\n${describeFlags(own)}`);
   return parts.join('\n\n');
 }
 
@@ -45,7 +48,7 @@ function describeFlags(flags: readonly FlagSpec[]): string {
       const value =
         flag.kind === 'bool'
           ? ''
-          : `=<${flag.value ?? { text: 'string', texts: 'string', int: 'int', duration: 'duration', map: 'key=value' }[flag.kind]}>`;
+          : `=<${flag.value ?? { text: 'string', texts: 'string', int: 'int', uint: 'uint', duration: 'duration', map: 'key=value' }[flag.kind]}>`;
       return `  -${flag.name}${value}\n${wrapped(flag.help, 6)}`;
     })
     .join('\n\n');

@@ -1,6 +1,9 @@
 import type { ClientSettings } from '@coffer/api-client';
-import { UsageError, durationText } from './flags.ts';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { durationText, truthOf } from './flags.ts';
 import type { FlagSpec, FlagValues } from './flags.ts';
+import { DurationError, parseDuration } from './go-duration.ts';
+import { reason } from './key-values.ts';
 
 /** Flags of every command that talks to the server. */
 export const HTTP_FLAGS: readonly FlagSpec[] = [
@@ -50,80 +53,153 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const fromEnvironment = (env: Environment, name: string): string | undefined =>
   env[`COFFER_${name}`] || env[`VAULT_${name}`] || undefined;
 
+/** What is wrong with how the server is to be reached: flags, the environment, files. */
+export class SetupError extends Error {
+  override readonly name = 'SetupError';
+}
+
 /**
  * Flags before the environment.
  *
- * @param stored the token of the last login; asked only if the environment has none
- * @throws UsageError, HeaderError
+ * @param token from the environment or of the last login
+ * @throws SetupError
  */
-export function clientSettings(flags: FlagValues, env: Environment, stored: () => string | undefined): ClientSettings {
-  const text = (flag: string, name: string): string | undefined => flags.text(flag) ?? fromEnvironment(env, name);
-  const headers = flags.texts('header').map((pair): readonly [string, string] => {
-    const [name = '', ...value] = pair.split('=');
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || /[^\t\u0020-\u00ff]|\u007f/.test(value.join('=')))
-      throw new HeaderError(`failed to setup Headers[${name}]: not a valid header`);
-    if (/^x-vault-/i.test(name))
-      throw new HeaderError(
-        `failed to setup Headers[${name}]: Header starting by 'X-Vault-' are for internal usage only`,
-      );
-    return [name, value.join('=')];
-  });
-  const wrapTtl = flags.text('wrap-ttl') ?? fromEnvironment(env, 'WRAP_TTL');
-  return {
-    address: addressOf(text('agent-address', 'AGENT_ADDR') ?? text('address', 'ADDR') ?? 'https://127.0.0.1:8200'),
-    token: tokenOf(fromEnvironment(env, 'TOKEN') ?? stored()),
-    namespace: text('namespace', 'NAMESPACE'),
-    wrapTtl: wrapTtl === undefined ? undefined : durationText(wrapTtl),
+export function clientSettings(flags: FlagValues, env: Environment, token: string | undefined): ClientSettings {
+  const text = (flag: string, name: string): string | undefined => flags.text(flag) || fromEnvironment(env, name);
+  const fromEnv = environmentSettings(env);
+  const tls = {
     caCertFile: text('ca-cert', 'CACERT'),
     caCertPem: flags.has('ca-cert') ? undefined : fromEnvironment(env, 'CACERT_BYTES'),
     caPath: text('ca-path', 'CAPATH'),
     clientCertFile: text('client-cert', 'CLIENT_CERT'),
     clientKeyFile: text('client-key', 'CLIENT_KEY'),
+  };
+  checkTlsFiles(tls);
+  const address = addressOf(text('agent-address', 'AGENT_ADDR') ?? text('address', 'ADDR') ?? 'https://127.0.0.1:8200');
+  const wrapTtl = flags.duration('wrap-ttl');
+  return {
+    address,
+    token: token?.trim() || undefined,
+    namespace: namespaceOf(flags.text('namespace') ?? fromEnvironment(env, 'NAMESPACE')),
+    wrapTtl: wrapTtl ? durationText(flags.text('wrap-ttl')) : fromEnvironment(env, 'WRAP_TTL'),
+    ...tls,
     tlsServerName: text('tls-server-name', 'TLS_SERVER_NAME'),
-    skipVerify: flags.boolOr('tls-skip-verify') ?? truth('SKIP_VERIFY', fromEnvironment(env, 'SKIP_VERIFY')),
-    timeoutMs: millisecondsOf(fromEnvironment(env, 'CLIENT_TIMEOUT') ?? '60s'),
-    retriesMax: countOf('MAX_RETRIES', fromEnvironment(env, 'MAX_RETRIES') ?? '2'),
-    headers,
+    proxy: proxyOf(env),
+    skipVerify: flags.boolOr('tls-skip-verify') ?? fromEnv.skipVerify,
+    timeoutMs: fromEnv.timeoutMs,
+    retriesMax: fromEnv.retriesMax,
+    headers: headersOf(flags),
     mfa: flags.has('mfa') ? flags.texts('mfa') : (fromEnvironment(env, 'MFA')?.split(',') ?? []),
     policyOverride: flags.bool('policy-override'),
-    disableRedirects:
-      flags.boolOr('disable-redirects') ?? truth('DISABLE_REDIRECTS', fromEnvironment(env, 'DISABLE_REDIRECTS')),
+    disableRedirects: flags.boolOr('disable-redirects') ?? fromEnv.disableRedirects,
   };
 }
 
-/** Go's client asks names such as `127.0.0.1:8200` to have a scheme, too. @throws UsageError */
+interface EnvironmentSettings {
+  readonly retriesMax: number;
+  readonly timeoutMs: number;
+  readonly skipVerify: boolean;
+  readonly disableRedirects: boolean;
+}
+
+/** The settings that only the environment has, or that flags do not check. @throws SetupError */
+function environmentSettings(env: Environment): EnvironmentSettings {
+  const refuse = (why: string): SetupError => new SetupError(`failed to read environment: ${why}`);
+  const truth = (name: string): boolean => {
+    const text = fromEnvironment(env, name);
+    const value = text === undefined ? false : truthOf(text);
+    if (value === undefined) throw refuse(`could not parse ${nameOf(env, name)}`);
+    return value;
+  };
+  const retries = fromEnvironment(env, 'MAX_RETRIES') ?? '0';
+  if (!/^[+-]?\d+$/.test(retries)) throw refuse(`strconv.ParseInt: parsing "${retries}": invalid syntax`);
+  if (Number(retries) < 0 || Number(retries) > Number.MAX_SAFE_INTEGER)
+    throw refuse(`error parsing int value; out of range [0 to ${String(Number.MAX_SAFE_INTEGER)}]: ${retries}`);
+  const rate = fromEnvironment(env, 'RATE_LIMIT');
+  if (rate !== undefined && !/^\d+(\.\d+)?(:\d+)?$/.test(rate))
+    throw refuse(`${nameOf(env, 'RATE_LIMIT')} was provided but incorrectly formatted`);
+  truth('SRV_LOOKUP');
+  return {
+    retriesMax: Number(retries),
+    timeoutMs: timeoutOf(env, refuse),
+    skipVerify: truth('SKIP_VERIFY'),
+    disableRedirects: truth('DISABLE_REDIRECTS'),
+  };
+}
+
+const nameOf = (env: Environment, name: string): string => (env[`COFFER_${name}`] ? `COFFER_${name}` : `VAULT_${name}`);
+
+/** One for all requests, or what other programs read from the environment. */
+function proxyOf(env: Environment): ClientSettings['proxy'] {
+  const proxy = fromEnvironment(env, 'PROXY_ADDR') ?? fromEnvironment(env, 'HTTP_PROXY');
+  if (proxy !== undefined) return { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
+  const found = names.map((name) => [name, env[name] || env[name.toLowerCase()]] as const);
+  const given = Object.fromEntries(found.filter(([, value]) => value)) as Record<string, string>;
+  return given.HTTP_PROXY || given.HTTPS_PROXY ? { NO_PROXY: '127.0.0.1,::1,localhost', ...given } : undefined;
+}
+
+const TIMEOUT_MS = 60_000;
+
+function timeoutOf(env: Environment, refuse: (why: string) => SetupError): number {
+  const text = fromEnvironment(env, 'CLIENT_TIMEOUT');
+  if (text === undefined) return TIMEOUT_MS;
+  try {
+    const nanoseconds = parseDuration(text);
+    return nanoseconds === 0n ? TIMEOUT_MS : Number(nanoseconds) / 1e6;
+  } catch (error) {
+    if (!(error instanceof DurationError)) throw error;
+    throw refuse(`could not parse "${nameOf(env, 'CLIENT_TIMEOUT')}"`);
+  }
+}
+
+/** Now rather than at the first connection by TLS: a file that is not there is a mistake on any address. */
+function checkTlsFiles(tls: {
+  readonly caCertFile: string | undefined;
+  readonly caPath: string | undefined;
+  readonly clientCertFile: string | undefined;
+  readonly clientKeyFile: string | undefined;
+}): void {
+  const refuse = (why: string): SetupError => new SetupError(`failed to setup TLS config: ${why}`);
+  if ((tls.clientCertFile === undefined) !== (tls.clientKeyFile === undefined))
+    throw refuse('both client cert and client key must be provided');
+  const files = [tls.clientCertFile, tls.clientKeyFile, tls.caCertFile].filter((path) => path !== undefined);
+  for (const path of files) {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (error) {
+      throw refuse(`${path === tls.caCertFile ? 'Error loading CA File: ' : ''}open ${path}: ${reason(error)}`);
+    }
+  }
+  if (tls.caPath !== undefined && !existsSync(tls.caPath))
+    throw refuse(`lstat ${tls.caPath}: no such file or directory`);
+}
+
+/** @throws SetupError */
+function headersOf(flags: FlagValues): readonly (readonly [string, string])[] {
+  return flags.texts('header').map((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || /[^\t\u0020-\u00ff]|\u007f/.test(value.join('=')))
+      throw new SetupError(`failed to setup Headers[${name}]: not a valid header`);
+    if (/^x-vault-/i.test(name))
+      throw new SetupError(
+        `failed to setup Headers[${name}]: Header starting by 'X-Vault-' are for internal usage only`,
+      );
+    return [name, value.join('=')];
+  });
+}
+
+/** Without a slash before it, and with one behind it; "root" is none. */
+function namespaceOf(text: string | undefined): string | undefined {
+  const path = (text ?? '').trim().replace(/^\/+|\/+$/g, '');
+  return path === '' || path === 'root' ? undefined : `${path}/`;
+}
+
+/** Go's client asks names such as `127.0.0.1:8200` to have a scheme, too. @throws SetupError */
 function addressOf(text: string): string {
   if (/^unix:\/\/./.test(text)) return text;
   if (/^https?:\/\//i.test(text) && URL.canParse(text)) return text;
-  throw new UsageError(`invalid address "${text}": expected http://host:port, https://host:port or unix:///path`);
-}
-
-/** A token with a line end or a space in it would be refused as a header with less of an explanation. @throws UsageError */
-function tokenOf(text: string | undefined): string | undefined {
-  const token = text?.trim();
-  if (token !== undefined && /[^\u0021-\u007e]/.test(token))
-    throw new UsageError('the configured token contains non-printable characters and cannot be used');
-  return token === '' ? undefined : token;
-}
-
-function truth(name: string, text: string | undefined): boolean {
-  if (text === undefined) return false;
-  if (!/^(1|0|t|f|true|false)$/i.test(text)) throw new UsageError(`could not parse ${name}: "${text}" is no boolean`);
-  return /^(1|t|true)$/i.test(text);
-}
-
-function countOf(name: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`could not parse ${name}: "${text}" is no number`);
-  return Number(text);
-}
-
-/** Exit code 2, as Vault has it. */
-export class HeaderError extends Error {
-  override readonly name = 'HeaderError';
-}
-
-function millisecondsOf(text: string): number {
-  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  if (number === undefined) throw new UsageError(`invalid client timeout "${text}"`);
-  return Number(number) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 1000);
+  throw new SetupError(
+    `failed to create client: invalid address "${text}": expected http://host:port, https://host:port or unix:///path`,
+  );
 }

@@ -26,7 +26,7 @@ export function parseKeyValues(args: readonly string[], readInput: () => string)
       );
     }
   }
-  return Object.fromEntries(data);
+  return Object.fromEntries([...data].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The value may be a secret: an error shows where it came from, or its key alone. */
@@ -37,6 +37,7 @@ function shown(arg: string): string {
 }
 
 function addArgument(data: Map<string, unknown>, arg: string, input: () => string): void {
+  if (arg === '') return;
   if (arg === '-') return addJson(data, input());
   if (arg.startsWith('@')) return addJson(data, readText(arg.slice(1)));
   const equals = arg.indexOf('=');

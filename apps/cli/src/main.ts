@@ -4,14 +4,17 @@ import { basename } from 'node:path';
 import { ApiClient, ApiError, ConnectionError } from '@coffer/api-client';
 import { CommandError } from './command-error.ts';
 import type { Command } from './command.ts';
+import { commandWords, globalWords } from './command-words.ts';
+import type { GlobalWords } from './command-words.ts';
 import { COMMANDS, GROUPS } from './commands/index.ts';
 import { complete } from './completion.ts';
 import { DryClient, DryRun } from './dry-run.ts';
 import { UsageError, parseFlags, trailingFlags } from './flags.ts';
+import type { FlagValues } from './flags.ts';
 import { commandHelp, flagsOf, groupHelp, programHelp } from './help.ts';
-import { HeaderError, clientSettings, fromEnvironment } from './http-flags.ts';
+import { SetupError, clientSettings, fromEnvironment } from './http-flags.ts';
 import { Printer } from './output/printer.ts';
-import { tokenHelper } from './token-helper.ts';
+import { lazyTokenHelper } from './token-helper.ts';
 import type { Format, Streams } from './output/printer.ts';
 
 const FORMATS: readonly string[] = ['table', 'json', 'yaml', 'yml', 'pretty', 'raw'];
@@ -26,6 +29,16 @@ const streams: Streams = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
 };
+
+const EVERYTHING = [...COMMANDS, ...GROUPS];
+
+/** What the parts of this file share. */
+interface Session {
+  readonly program: string;
+  readonly format: Format;
+  readonly dry: GlobalWords['dry'];
+  readonly streams: Streams;
+}
 
 /**
  * The whole program.
@@ -44,116 +57,146 @@ export async function main(argv: readonly string[], called: string): Promise<num
     );
     return 0;
   }
-  const [only] = argv;
-  if (only !== undefined && /^--?autocomplete-(un)?install$/.test(only)) return changeCompletion(only, program);
-  const words = normalised(argv);
-  const [first] = words;
-  const everything = [...COMMANDS, ...GROUPS];
-  if (first === undefined || first === 'help' || isHelp(first)) {
-    (first === undefined ? streams.err : streams.out)(`${programHelp(program, everything)}\n`);
-    return first === undefined ? 127 : 0;
+  const { format, dry } = globalWords(argv);
+  const shape = formatOf(format || fromEnvironment(process.env, 'FORMAT'));
+  if (shape === undefined) {
+    streams.err(`Invalid output format: ${(format || fromEnvironment(process.env, 'FORMAT') || '').toLowerCase()}\n`);
+    return 1;
   }
-  const command = findCommand(words);
-  if (command) return runCommand(command, words.slice(command.name.split(' ').length), program);
-  const group = [...GROUPS]
-    .sort((a, b) => b.name.length - a.name.length)
-    .find(({ name }) => `${words.join(' ')} `.startsWith(`${name} `));
-  if (!group) {
-    streams.err(`${programHelp(program, everything)}\n`);
-    return 127;
-  }
-  const depth = group.name.split(' ').length;
-  const below = everything.filter(
-    ({ name }) => name.startsWith(`${group.name} `) && name.split(' ').length === depth + 1,
-  );
-  const asked = words.slice(depth).some(isHelp);
-  (asked ? streams.out : streams.err)(`${groupHelp(program, group, below)}\n`);
-  return asked ? 0 : 1;
+  if (dry === undefined) return dispatch(argv, { program, format: shape, dry, streams });
+  return dispatchDry(argv, { program, format: shape, dry, streams });
 }
 
-async function changeCompletion(flag: string, program: string): Promise<number> {
+/** Prints what would be sent in place of all else; what went wrong only where nothing would be sent. */
+async function dispatchDry(argv: readonly string[], session: Session): Promise<number> {
+  const kept: string[] = [];
+  const [noun, lower] = session.dry === 'curl' ? ['cURL command', 'cURL string'] : ['policy', 'policy'];
+  try {
+    const code = await dispatch(argv, { ...session, streams: { ...streams, err: (text) => void kept.push(text) } });
+    if (code === 0) {
+      streams.err(`Could not generate ${noun}`);
+      return 1;
+    }
+    streams.err(kept.join(''));
+    if (code !== 127) streams.err(`Unable to generate ${lower} from command\n`);
+    return code;
+  } catch (error) {
+    if (!(error instanceof DryRun)) throw error;
+    streams.out(`${error.text}\n`);
+    return 0;
+  }
+}
+
+async function dispatch(argv: readonly string[], session: Session): Promise<number> {
+  const { program } = session;
+  const { out, err } = session.streams;
+  if (argv.length === 1 && /^(-v|--?version)$/.test(argv[0] ?? '')) return dispatch(['version'], session);
+  const { help, before, name, args } = commandWords(argv, EVERYTHING);
+  if (name === '' && (help || argv[0] === 'help')) {
+    out(`${programHelp(program, EVERYTHING)}\n`);
+    return 0;
+  }
+  const install = argv.find((word) => /^--?autocomplete-(un)?install$/.test(word));
+  if (install !== undefined) return changeCompletion(install, session);
+  const command = COMMANDS.find((one) => one.name === name);
+  const group = GROUPS.find((one) => one.name === name);
+  if (!command && !group) {
+    const asked = name === 'help';
+    (asked ? out : err)(`${programHelp(program, EVERYTHING)}\n`);
+    return asked ? 0 : 127;
+  }
+  const text = command ? commandHelp(program, command) : group ? groupHelp(program, group, below(group.name)) : '';
+  if (help) {
+    out(`${text}\n`);
+    return 0;
+  }
+  if (before.length > 0) {
+    err(
+      `Invalid flags before the subcommand. If these flags are for\nthe subcommand, please put them after the subcommand.\n\n${text}\n`,
+    );
+    return 1;
+  }
+  if (command) return runCommand(command, args, session);
+  err(`${text}\n`);
+  return 1;
+}
+
+const below = (group: string): readonly (Command | (typeof GROUPS)[number])[] =>
+  EVERYTHING.filter(
+    ({ name }) => name.startsWith(`${group} `) && name.split(' ').length === group.split(' ').length + 1,
+  );
+
+async function changeCompletion(flag: string, session: Session): Promise<number> {
   const { installCompletion, uninstallCompletion } = await import('./completion-install.ts');
   const change = flag.endsWith('uninstall') ? uninstallCompletion : installCompletion;
   try {
-    for (const path of change(homedir(), program)) streams.out(`Changed ${path}\n`);
+    for (const path of change(homedir(), session.program)) session.streams.out(`Changed ${path}\n`);
     return 0;
   } catch (error) {
-    return explain(error, new Printer('table', undefined, streams, undefined));
+    return explain(error, session);
   }
 }
 
-/** `-v` and `--version` are commands, too. */
-function normalised(argv: readonly string[]): readonly string[] {
-  return argv[0] === '-v' || argv[0] === '-version' || argv[0] === '--version' ? ['version', ...argv.slice(1)] : argv;
-}
-
-const isHelp = (word: string): boolean => word === '-h' || word === '-help' || word === '--help';
-
-function findCommand(words: readonly string[]): Command | undefined {
-  const text = `${words.join(' ')} `;
-  return COMMANDS.filter(({ name }) => text.startsWith(`${name} `)).sort((a, b) => b.name.length - a.name.length)[0];
-}
-
-async function runCommand(command: Command, argv: readonly string[], program: string): Promise<number> {
-  if (argv.some(isHelp)) {
-    streams.out(`${commandHelp(program, command)}\n`);
-    return 0;
-  }
+async function runCommand(command: Command, argv: readonly string[], session: Session): Promise<number> {
   try {
-    return await runParsed(command, argv, program);
+    return await runParsed(command, argv, session);
   } catch (error) {
-    return explain(error, new Printer('table', undefined, streams, undefined));
+    if (error instanceof SetupError) {
+      session.streams.err(`${error.message}\n`);
+      return command.setupFailureCode ?? 2;
+    }
+    return explain(error, session);
   }
 }
 
-async function runParsed(command: Command, argv: readonly string[], program: string): Promise<number> {
-  const passThrough =
-    command.arguments.max === Number.POSITIVE_INFINITY &&
-    !command.http &&
-    !command.output &&
-    command.flags === undefined;
-  const { flags, args } = passThrough ? { ...parseFlags([], []), args: argv } : parseFlags(argv, flagsOf(command));
-  const format = formatOf(
-    flags.text('format') ?? (command.output ? fromEnvironment(process.env, 'FORMAT') : undefined),
-  );
+async function runParsed(command: Command, argv: readonly string[], session: Session): Promise<number> {
+  const passThrough = command.flags === 'own';
+  const { flags, args } = passThrough ? { ...parseFlags([], []), args: argv } : parse(command, argv, session);
+  const { format } = session;
   const yaml = format === 'yaml' ? (await import('./output/yaml.ts')).toYaml : undefined;
-  const print = new Printer(format, flags.text('field'), streams, yaml);
-  const trailing = passThrough ? [] : trailingFlags(args);
-  if (trailing.length > 0 && format === 'table')
-    print.error(
-      `Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [${trailing.join(',')}]`,
-    );
-  checkArguments(command, args);
-  const helper = await tokenHelper(process.env);
-  const settings = command.http
-    ? clientSettings(flags, process.env, () => helper.get())
-    : clientSettings(parseFlags([], []).flags, {}, () => undefined);
+  const print = new Printer(format, flags.text('field') || undefined, session.streams, yaml);
+  if (!passThrough) checkArguments(command, args);
+  const helper = lazyTokenHelper(process.env);
+  const token = command.http ? (fromEnvironment(process.env, 'TOKEN') ?? (await helper()).get()) : undefined;
+  const settings = clientSettings(flags, command.http ? process.env : {}, token);
   const probe = new ApiClient(settings);
-  const dry = flags.bool('output-curl-string') ? 'curl' : flags.bool('output-policy') ? 'policy' : undefined;
   let input: string | undefined;
-  try {
-    return await command.run({
-      client: dry ? new DryClient(probe, dry, program) : probe,
-      probe: command.http ? new ApiClient({ ...settings, wrapTtl: undefined }) : probe,
-      helper,
-      flags,
-      args,
-      print,
-      program,
-      env: process.env,
-      readInput: () => (input ??= readFileSync(0, 'utf8')),
-    });
-  } catch (error) {
-    if (!(error instanceof DryRun)) throw error;
-    print.line(error.text);
-    return 0;
-  }
+  const client = session.dry ? new DryClient(probe, session.dry, session.program) : probe;
+  return command.run({
+    client,
+    probe: command.http ? new ApiClient({ ...settings, wrapTtl: undefined }) : probe,
+    helper,
+    flags,
+    args,
+    print,
+    program: session.program,
+    env: process.env,
+    readInput: () => (input ??= flags.bool('non-interactive') ? '' : readFileSync(0, 'utf8')),
+  });
 }
 
-function formatOf(text: string | undefined): Format {
-  if (text === undefined || text === '') return 'table';
+/** @throws UsageError */
+function parse(
+  command: Command,
+  argv: readonly string[],
+  session: Session,
+): { readonly flags: FlagValues; readonly args: readonly string[] } {
+  const parsed = parseFlags(argv, flagsOf(command));
+  const trailing = trailingFlags(parsed.args);
+  if (trailing.length > 0 && session.format === 'table')
+    session.streams.err(
+      `Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [${trailing.join(',')}]\n`,
+    );
+  // before anything is sent: a write must not be done and its answer then not be shown
+  if (session.format === 'raw' && command.raw !== true)
+    throw new UsageError('This command does not support the -format=raw option.');
+  return parsed;
+}
+
+function formatOf(text: string | undefined): Format | undefined {
+  if (text === undefined) return 'table';
   const lower = text.toLowerCase();
-  if (!FORMATS.includes(lower)) throw new UsageError(`Invalid output format: ${text}`);
+  if (!FORMATS.includes(lower)) return undefined;
   return lower === 'yml' ? 'yaml' : (lower as Format);
 }
 
@@ -171,23 +214,20 @@ function checkArguments({ arguments: { min, max, text } }: Command, args: readon
 }
 
 /** @returns the exit code */
-function explain(error: unknown, print: Printer): number {
+function explain(error: unknown, session: Session): number {
+  const { err } = session.streams;
   if (error instanceof UsageError) {
-    print.error(error.message);
+    err(`${error.message}\n`);
     return 1;
   }
-  if (
-    error instanceof ApiError ||
-    error instanceof ConnectionError ||
-    error instanceof HeaderError ||
-    error instanceof CommandError
-  ) {
-    print.error(error.message);
+  if (error instanceof ApiError || error instanceof ConnectionError || error instanceof CommandError) {
+    // empty where all was said already
+    if (error.message !== '') err(`${error.message}\n`);
     return error instanceof CommandError ? error.code : 2;
   }
   if (error instanceof Error && 'syscall' in error) {
     // A file or a terminal that cannot be used; what was asked of the server has errors of its own.
-    print.error(`Error: ${error.message}`);
+    err(`Error: ${error.message}\n`);
     return 1;
   }
   throw error;

@@ -2,17 +2,28 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { CommandError } from './command-error.ts';
+import { SetupError } from './http-flags.ts';
 import { codeOf, reason } from './key-values.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the token of the last login is kept. */
 export interface TokenHelper {
-  /** @throws CommandError if the place cannot be read */
+  /** @throws SetupError if the place cannot be read */
   get(): string | undefined;
-  /** @throws CommandError if the place cannot be written */
+  /** @throws StoreError if the place cannot be written */
   store(token: string): void;
+}
+
+/** The token could not be kept. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+}
+
+/** Looks for the helper once, and only if it is asked for. */
+export function lazyTokenHelper(env: Environment): () => Promise<TokenHelper> {
+  let found: Promise<TokenHelper> | undefined;
+  return () => (found ??= tokenHelper(env));
 }
 
 const DEFAULT_CONFIG = '.vault';
@@ -21,7 +32,7 @@ const DEFAULT_CONFIG = '.vault';
  * The program that `token_helper` in `~/.vault` (or `COFFER_CONFIG_PATH`, `VAULT_CONFIG_PATH`) names, else the file
  * `~/.vault-token`.
  *
- * @throws CommandError if the configuration is wrong
+ * @throws SetupError if the configuration is wrong
  */
 export async function tokenHelper(env: Environment): Promise<TokenHelper> {
   const given = env.COFFER_CONFIG_PATH || env.VAULT_CONFIG_PATH;
@@ -36,15 +47,22 @@ async function configuredProgram(path: string): Promise<string | undefined> {
   try {
     const { items } = parseHclOrJson(readFileSync(path, 'utf8'), path);
     const unknown = items.find(({ key }) => key !== 'token_helper');
-    if (unknown) throw new CommandError(`Error in ${path}: invalid key: ${unknown.key}`, 1);
+    if (unknown)
+      throw new SetupError(
+        `failed to get token helper: error loading config file at ${path}: invalid key: ${unknown.key}`,
+      );
     const value = items.at(-1)?.value;
     if (value === undefined) return undefined;
-    if (value.kind !== 'string') throw new CommandError(`Error in ${path}: token_helper must be a string`, 1);
+    if (value.kind !== 'string')
+      throw new SetupError(
+        `failed to get token helper: error loading config file at ${path}: token_helper must be a string`,
+      );
     return value.value === '' ? undefined : value.value;
   } catch (error) {
-    if (error instanceof ConfigError) throw new CommandError(`Error in the configuration: ${error.message}`, 1);
-    if (error instanceof CommandError) throw error;
-    throw new CommandError(`Error reading ${path}: ${reason(error)}`, 1);
+    if (error instanceof ConfigError)
+      throw new SetupError(`failed to get token helper: error loading config file: ${error.message}`);
+    if (error instanceof SetupError) throw error;
+    throw new SetupError(`failed to get token helper: open ${path}: ${reason(error)}`);
   }
 }
 
@@ -56,7 +74,7 @@ export function fileHelper(path: string): TokenHelper {
         return readFileSync(path, 'utf8').trim() || undefined;
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return undefined;
-        throw new CommandError(`Error getting the token: open ${path}: ${reason(error)}`, 1);
+        throw new SetupError(`failed to get token from token helper: open ${path}: ${reason(error)}`);
       }
     },
     store(token) {
@@ -66,7 +84,7 @@ export function fileHelper(path: string): TokenHelper {
         renameSync(temporary, path);
       } catch (error) {
         rmSync(temporary, { force: true });
-        throw new CommandError(`Error storing the token: ${path}: ${reason(error)}`, 1);
+        throw new StoreError(`${path}: ${reason(error)}`);
       }
     },
   };
@@ -81,10 +99,9 @@ export function externalHelper(program: string, env: Environment): TokenHelper {
       ...(input === undefined ? {} : { input }),
     });
     if (error || status !== 0)
-      throw new CommandError(
-        `Error ${operation === 'get' ? 'getting' : 'storing'} the token: ${error?.message ?? stderr.trim()}`,
-        1,
-      );
+      throw operation === 'get'
+        ? new SetupError(`failed to get token from token helper: ${error?.message ?? stderr.trim()}`)
+        : new StoreError(error?.message ?? stderr.trim());
     return stdout;
   };
   return {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { posix } from 'node:path';
 import { ApiError, ConnectionError } from './api-error.ts';
 import type { ApiResponse } from './api-error.ts';
 import { parseExactJson } from './exact-json.ts';
@@ -20,6 +21,8 @@ export interface ClientSettings {
   readonly clientCertFile: string | undefined;
   readonly clientKeyFile: string | undefined;
   readonly tlsServerName: string | undefined;
+  /** Proxies by the names that the environment has for them: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
+  readonly proxy?: Readonly<Record<string, string>> | undefined;
   readonly skipVerify: boolean;
   readonly timeoutMs: number;
   /** How often a failed request is tried again (412, 5xx except 501, and no connection). */
@@ -73,7 +76,8 @@ export class ApiClient {
 
   /** The URL of a request, as error texts and `-output-curl-string` show it. */
   url(request: ApiRequest): string {
-    const path = request.path.replace(/^\/+/, '');
+    // Vault's clients take `.`, `..` and empty parts out of a path, and a slash at its end
+    const path = posix.join('/', request.path).replace(/^\/|\/$/g, '');
     const encoded = path.split('/').map(encodeSegment).join('/');
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(request.query ?? {}))
@@ -91,7 +95,7 @@ export class ApiClient {
     const wrap = request.wrapTtl ?? wrapTtl ?? byDefault;
     return {
       'X-Vault-Request': 'true',
-      ...(bearer ? { 'X-Vault-Token': bearer } : {}),
+      ...(bearer ? { 'X-Vault-Token': inBytes(bearer) } : {}),
       ...(namespace ? { 'X-Vault-Namespace': namespace } : {}),
       ...(wrap ? { 'X-Vault-Wrap-Ttl': wrap } : {}),
       ...(mfa && mfa.length > 0 ? { 'X-Vault-MFA': [...mfa] } : {}),
@@ -122,6 +126,8 @@ export class ApiClient {
 
   /** The answer as it came, whatever its status. @throws ConnectionError */
   async sendRaw(request: ApiRequest): Promise<RawAnswer> {
+    if (/[^\u0020-\u007e\u00a1-\uffff]/.test(request.token ?? this.settings.token ?? ''))
+      throw new ConnectionError('configured Vault token contains non-printable characters and cannot be used');
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await this.#follow(request);
@@ -170,6 +176,9 @@ export class ApiClient {
 /** 429 is how a healthy standby answers about its health, and a refusal elsewhere. */
 const refused = (request: ApiRequest, status: number): boolean =>
   status >= 400 && !(status === 429 && request.path.replace(/^\/+|\/+$/g, '') === 'sys/health');
+
+/** Header values are bytes; a text beyond ASCII goes as UTF-8. */
+const inBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
 /** Escapes what Go's clients escape in a path; the rest stays readable. */
 function encodeSegment(segment: string): string {

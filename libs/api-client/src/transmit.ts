@@ -28,7 +28,7 @@ export async function transmit(
   const options: RequestOptions = {
     method: request.method,
     headers: { ...headers, ...(length === undefined ? {} : { 'Content-Length': String(length) }) },
-    agent: secure ? httpsAgent : httpAgent,
+    agent: agentFor(settings, secure),
     ...(secure ? tlsOptions(settings) : {}),
     ...(settings.address.startsWith('unix://') ? { socketPath: settings.address.slice('unix://'.length) } : {}),
   };
@@ -44,6 +44,16 @@ export async function transmit(
   } finally {
     stopWaiting();
   }
+}
+
+/** Through a proxy, if there is one. @throws ConnectionError for a proxy that is no URL */
+function agentFor({ proxy }: ClientSettings, secure: boolean): HttpAgent {
+  if (!proxy) return secure ? httpsAgent : httpAgent;
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY'])
+    if (proxy[name] !== undefined && !URL.canParse(proxy[name]))
+      throw new ConnectionError(`proxyconnect tcp: invalid address "${proxy[name]}"`);
+  const options = { proxyEnv: proxy };
+  return secure ? new HttpsAgent(options) : new HttpAgent(options);
 }
 
 function responseTo(outgoing: ClientRequest): Promise<IncomingMessage> {

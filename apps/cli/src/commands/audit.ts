@@ -1,8 +1,11 @@
 import type { Command } from '../command.ts';
-import { doing } from '../command-error.ts';
+import { CommandError, doing } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
 import { parseKeyValues } from '../key-values.ts';
+import { exactNumber } from '@coffer/api-client';
+import { goValue } from '../output/go-value.ts';
 import { titledTable } from '../output/table.ts';
+import { cleanPath } from './generic.ts';
 
 const auditList: Command = {
   name: 'audit list',
@@ -15,7 +18,8 @@ const auditList: Command = {
   arguments: { min: 0, max: 0 },
   async run({ client, flags, print }) {
     const answer = await doing('Error listing audits', client.send({ method: 'GET', path: 'sys/audit' }));
-    const devices = (answer?.data ?? {}) as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    if (!answer?.data) throw new CommandError('Error listing audits: data from server response is empty');
+    const devices = answer.data as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
     if (print.value(devices)) return 0;
     const paths = Object.keys(devices).sort();
     if (paths.length === 0) {
@@ -36,6 +40,26 @@ const auditList: Command = {
   },
 };
 
+/** What is no text becomes one, as Vault's clients have it. @throws UsageError for what cannot */
+function textsOf(data: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => {
+      if (typeof value === 'boolean') return [key, value ? '1' : '0'];
+      if (value === null) return [key, ''];
+      if (typeof value === 'object' && exactNumber(value) === undefined)
+        throw new UsageError(
+          `Failed to parse K=V data: failed to convert values to strings: '${key}' expected a text, a number or a boolean`,
+        );
+      return [key, goValue(value)];
+    }),
+  );
+}
+
+const withSlash = (path: string): string => {
+  const clean = path.trim();
+  return clean === '' || clean.endsWith('/') ? clean : `${clean}/`;
+};
+
 const auditEnable: Command = {
   name: 'audit enable',
   synopsis: 'Enables an audit device',
@@ -49,22 +73,20 @@ const auditEnable: Command = {
   ],
   arguments: { min: 0, max: Number.POSITIVE_INFINITY },
   async run({ client, flags, args, print, readInput }) {
-    const [type, ...pairs] = args;
-    if (type === undefined)
+    const [first, ...pairs] = args;
+    if (first === undefined)
       throw new UsageError(
         "Error enabling audit device: audit type missing. Valid types include 'file', 'socket' and 'syslog'.",
       );
-    const path = `${(flags.text('path') ?? type).replace(/^\/+|\/+$/g, '')}/`;
+    const type = first.trim();
+    const path = withSlash(flags.text('path') || type);
     const body = {
       type,
       description: flags.text('description') ?? '',
-      options: parseKeyValues(pairs, readInput),
+      options: textsOf(parseKeyValues(pairs, readInput)),
       local: flags.bool('local'),
     };
-    await doing(
-      'Error enabling audit device',
-      client.send({ method: 'PUT', path: `sys/audit/${path.slice(0, -1)}`, body }),
-    );
+    await doing('Error enabling audit device', client.send({ method: 'PUT', path: `sys/audit/${path}`, body }));
     print.line(`Success! Enabled the ${type} audit device at: ${path}`);
     return 0;
   },
@@ -78,11 +100,8 @@ const auditDisable: Command = {
   http: true,
   arguments: { min: 1, max: 1 },
   async run({ client, args, print }) {
-    const path = `${(args[0] ?? '').replace(/^\/+|\/+$/g, '')}/`;
-    await doing(
-      'Error disabling audit device',
-      client.send({ method: 'DELETE', path: `sys/audit/${path.slice(0, -1)}` }),
-    );
+    const path = withSlash(cleanPath(args[0] ?? ''));
+    await doing('Error disabling audit device', client.send({ method: 'DELETE', path: `sys/audit/${path}` }));
     print.line(`Success! Disabled audit device (if it was enabled) at: ${path}`);
     return 0;
   },

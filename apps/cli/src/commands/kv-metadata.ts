@@ -1,10 +1,10 @@
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
-import { durationText } from '../flags.ts';
 import type { FlagSpec, FlagValues } from '../flags.ts';
+import { durationString } from '../go-duration.ts';
 import { heading, titledTable } from '../output/table.ts';
 import { cell } from '../output/secret.ts';
-import { orMissing } from './generic.ts';
+import { noValue, orMissing, writing } from './generic.ts';
 import { metadataTable, mountFlag } from './kv.ts';
 import { kvApiPath, locateKv } from './kv-mount.ts';
 
@@ -28,22 +28,23 @@ const settingFlags: readonly FlagSpec[] = [
   { name: 'metadata-cas-required', kind: 'bool', help: 'Every write of the metadata must name its current version.' },
 ];
 
-/** Only what was given. */
-function settings(flags: FlagValues): Record<string, unknown> {
+/** Only what was given; numbers and durations below 0 stand for nothing. */
+function settings(flags: FlagValues, patching: boolean): Record<string, unknown> {
   const body: [string, unknown][] = [];
-  if (flags.has('max-versions')) body.push(['max_versions', flags.int('max-versions')]);
+  const maxVersions = flags.int('max-versions') ?? -1;
+  const deleteAfter = flags.duration('delete-version-after') ?? -1n;
   if (flags.has('cas-required')) body.push(['cas_required', flags.bool('cas-required')]);
-  if (flags.has('metadata-cas')) body.push(['metadata_cas', flags.int('metadata-cas')]);
-  if (flags.has('metadata-cas-required')) body.push(['metadata_cas_required', flags.bool('metadata-cas-required')]);
-  if (flags.has('delete-version-after'))
-    body.push(['delete_version_after', durationText(flags.text('delete-version-after'))]);
   const removed = Object.fromEntries(flags.texts('remove-custom-metadata').map((name) => [name, null]));
   const custom = { ...flags.map('custom-metadata'), ...removed };
-  if (Object.keys(custom).length > 0) body.push(['custom_metadata', custom]);
+  if (patching || Object.keys(custom).length > 0) body.push(['custom_metadata', custom]);
+  if (deleteAfter >= 0n) body.push(['delete_version_after', durationString(deleteAfter)]);
+  if (maxVersions >= 0) body.push(['max_versions', maxVersions]);
+  if (flags.has('metadata-cas')) body.push(['metadata_cas', flags.int('metadata-cas')]);
+  if (flags.has('metadata-cas-required')) body.push(['metadata_cas_required', flags.bool('metadata-cas-required')]);
   return Object.fromEntries(body);
 }
 
-function writing(name: string, method: 'PUT' | 'PATCH', synopsis: string, flags: readonly FlagSpec[]): Command {
+function writer(name: string, method: 'PUT' | 'PATCH', synopsis: string, flags: readonly FlagSpec[]): Command {
   return {
     name,
     synopsis,
@@ -58,9 +59,10 @@ function writing(name: string, method: 'PUT' | 'PATCH', synopsis: string, flags:
       const at = await locateKv(context, context.args[0] ?? '');
       if (at.version === 1) throw new CommandError('Metadata not supported on KV Version 1', 1);
       const path = kvApiPath(at, 'metadata');
-      const answer = await doing(
+      const answer = await writing(
+        context,
         `Error writing data to ${path}`,
-        client.send({ method, path, body: settings(context.flags) }),
+        client.send({ method, path, body: settings(context.flags, method === 'PATCH') }),
       );
       if (answer) return print.secret(answer);
       if (print.format === 'table') print.line(`Success! Data written to: ${path}`);
@@ -84,14 +86,19 @@ const get: Command = {
     if (at.version === 1) throw new CommandError('Metadata not supported on KV Version 1', 1);
     const path = kvApiPath(at, 'metadata');
     const answer = await doing(`Error reading ${path}`, orMissing(client.send({ method: 'GET', path })));
-    if (!answer?.data) throw new CommandError(`No value found at ${path}`);
-    if (print.format !== 'table') return print.secret(answer);
-    const { versions, ...rest } = answer.data;
+    if (!answer) throw noValue(path);
+    if (answer.wrap_info || print.format !== 'table') return print.secret(answer);
+    const { versions, ...rest } = answer.data ?? {};
+    if (!versions) {
+      print.error(`No value found at ${path}`);
+      print.secret(answer);
+      return 2;
+    }
     print.line(`${heading('Metadata Path', path)}\n${path}\n`);
     print.warnings(answer);
     const below = metadataTable(rest);
     print.line(`${heading('Metadata', below)}\n${below}`);
-    const all = (versions ?? {}) as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    const all = versions as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
     for (const version of Object.keys(all).sort((a, b) => Number(a) - Number(b))) {
       const record = all[version] ?? {};
       const table = titledTable(
@@ -112,7 +119,6 @@ const remove: Command = {
   usage: '[options] PATH',
   help: 'Deletes all versions and metadata of a key.\n\n    $ vault kv metadata delete -mount=secret foo',
   http: true,
-  output: 'format',
   flags: [mountFlag],
   arguments: { min: 1, max: 1 },
   async run(context) {
@@ -120,7 +126,7 @@ const remove: Command = {
     const at = await locateKv(context, context.args[0] ?? '');
     if (at.version === 1) throw new CommandError('Metadata not supported on KV Version 1', 1);
     const path = kvApiPath(at, 'metadata');
-    const answer = await doing(`Error deleting ${path}`, client.send({ method: 'DELETE', path }));
+    const answer = await writing(context, `Error deleting ${path}`, client.send({ method: 'DELETE', path }));
     if (answer) return print.secret(answer);
     if (print.format === 'table') print.line(`Success! Data deleted (if it existed) at: ${path}`);
     return 0;
@@ -128,8 +134,8 @@ const remove: Command = {
 };
 
 export const kvMetadataCommands: readonly Command[] = [
-  writing('kv metadata put', 'PUT', 'Sets or updates key settings in the KV store', settingFlags),
-  writing('kv metadata patch', 'PATCH', 'Patches key settings in the KV store', [
+  writer('kv metadata put', 'PUT', 'Sets or updates key settings in the KV store', settingFlags),
+  writer('kv metadata patch', 'PATCH', 'Patches key settings in the KV store', [
     ...settingFlags,
     {
       name: 'remove-custom-metadata',

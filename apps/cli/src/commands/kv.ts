@@ -7,7 +7,7 @@ import type { FlagSpec } from '../flags.ts';
 import { parseKeyValues } from '../key-values.ts';
 import { cell } from '../output/secret.ts';
 import { heading, titledTable } from '../output/table.ts';
-import { listAt, orMissing } from './generic.ts';
+import { cleanPath, listAt, noValue, orMissing, writing } from './generic.ts';
 import { kvApiPath, locateKv } from './kv-mount.ts';
 
 const many = Number.POSITIVE_INFINITY;
@@ -59,8 +59,6 @@ function printWritten(context: CommandContext, answer: ApiResponse, path: string
   return 0;
 }
 
-const noValue = (path: string): CommandError => new CommandError(`No value found at ${path}`);
-
 const put: Command = {
   name: 'kv put',
   synopsis: 'Sets or updates data in the KV store',
@@ -79,8 +77,8 @@ const put: Command = {
     const path = kvApiPath(at, 'data');
     const cas = flags.int('cas');
     const body = at.version === 2 ? { data, options: cas === undefined || cas < 0 ? {} : { cas } } : data;
-    const answer = await doing(`Error writing data to ${path}`, client.send({ method: 'PUT', path, body }));
-    if (answer) return at.version === 2 ? printWritten(context, answer, path) : print.secret(answer);
+    const answer = await writing(context, `Error writing data to ${path}`, client.send({ method: 'PUT', path, body }));
+    if (answer) return printWritten(context, answer, path);
     if (print.format === 'table') print.line(`Success! Data written to: ${path}`);
     return 0;
   },
@@ -100,47 +98,45 @@ const get: Command = {
     const at = await locateKv(context, context.args[0] ?? '');
     const path = kvApiPath(at, 'data');
     const version = flags.int('version');
-    const query = at.version === 2 && version ? { version: String(version) } : {};
+    const query = at.version === 2 && version !== undefined && version > 0 ? { version: String(version) } : {};
     const answer = await doing(`Error reading ${path}`, orMissing(client.send({ method: 'GET', path, query })));
-    if (answer?.wrap_info && (print.field === undefined || at.version === 1)) return print.secret(answer);
-    if (answer?.wrap_info) throw new CommandError(`No data found at ${path}`);
-    if (!answer?.data) {
-      if (answer) print.warnings(answer);
-      throw noValue(path);
+    if (!answer) throw noValue(path);
+    if (print.field !== undefined && at.version === 2) return printField(context, answer, path);
+    if (print.field !== undefined || print.format !== 'table' || answer.wrap_info) return print.secret(answer);
+    print.warnings(answer);
+    if (at.version === 1) {
+      printData(context, answer.data ?? {});
+      return 0;
     }
-    if (at.version === 1) return printV1(context, answer);
     return printV2(context, answer, path);
   },
 };
 
-function printV1({ print }: CommandContext, answer: ApiResponse): number {
-  if (print.field !== undefined || print.format !== 'table' || answer.wrap_info) return print.secret(answer);
-  print.warnings(answer);
-  const below = titledTable(['Key', 'Value'], rowsOf(answer.data ?? {}));
-  print.line(`${heading('Data', below)}\n${below}`);
-  return 0;
+/** A field of the data of version 2; "data" is all of it, unless it has such a key. */
+function printField({ print }: CommandContext, answer: ApiResponse, path: string): number {
+  const field = print.field ?? '';
+  const data = answer.data?.data as Data | null | undefined;
+  if (data === undefined || data === null) throw new CommandError(`No data found at ${path}`);
+  if (field === 'data' && !Object.hasOwn(data, 'data')) return print.fieldOf(answer, 'data');
+  return print.plainField(field, Object.hasOwn(data, field) ? data[field] : undefined);
+}
+
+function printData({ print }: CommandContext, data: Data): void {
+  const rows = rowsOf(data);
+  const below = rows.length === 0 ? '' : titledTable(['Key', 'Value'], rows);
+  print.line(heading('Data', below) + (below === '' ? '' : `\n${below}`));
 }
 
 function printV2(context: CommandContext, answer: ApiResponse, path: string): number {
   const { print } = context;
   const data = answer.data?.data as Data | null | undefined;
   const metadata = answer.data?.metadata as Data | null | undefined;
-  if (print.field !== undefined) {
-    if (!data) throw new CommandError(`No data found at ${path}`);
-    if (Object.hasOwn(data, print.field)) return print.plainField(data[print.field]);
-    return print.fieldOf(answer, print.field);
-  }
-  if (print.format !== 'table' || answer.wrap_info) return print.secret(answer);
   printPath(context, 'Secret Path', path);
-  print.warnings(answer);
   if (metadata) {
     const below = metadataTable(metadata);
-    print.line(`${heading('Metadata', below)}\n${below}`);
+    print.line(`${heading('Metadata', below)}\n${below}\n`);
   }
-  if (data) {
-    const below = titledTable(['Key', 'Value'], rowsOf(data));
-    print.line(`\n${heading('Data', below)}\n${below}`);
-  }
+  if (data) printData(context, data);
   return 0;
 }
 
@@ -164,67 +160,68 @@ const patch: Command = {
     const removed = flags.texts('remove-data');
     if (pairs.length === 0 && removed.length === 0) throw new UsageError('Must supply data');
     const method = flags.text('method') ?? '';
-    if (!['', 'patch', 'rw'].includes(method))
-      throw new CommandError(`Unsupported method provided to -method flag: ${method}`);
     const data = {
       ...parseKeyValues(pairs, context.readInput),
       ...Object.fromEntries(removed.map((name) => [name, null])),
     };
     const at = await locateKv(context, key);
     const path = kvApiPath(at, 'data');
-    if (at.version === 1) throw new CommandError('KV engine mount must be version 2 for patch support', 2);
-    const cas = flags.int('cas');
-    const options = cas === undefined || cas < 0 ? {} : { options: { cas } };
-    if (method === 'rw') return readThenWrite(context, path, data, cas);
+    if (at.version === 1) throw new CommandError('K/V engine mount must be version 2 for patch support', 2);
+    if (!['', 'patch', 'rw'].includes(method))
+      throw new CommandError(`Unsupported method provided to -method flag: ${method}`);
+    const cas = flags.int('cas') ?? 0;
+    if (method === 'rw') return readThenWrite(context, path, data);
+    const options = cas > 0 ? { cas } : {};
+    let answer: ApiResponse | undefined;
     try {
-      const answer = await client.send({ method: 'PATCH', path, body: { data, ...options } });
-      if (!answer) throw noValue(path);
-      return printWritten(context, answer, path);
+      answer = await client.send({ method: 'PATCH', path, body: { data, options } });
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (method === '' && (error.status === 403 || error.status === 405))
-        return readThenWrite(context, path, data, cas);
-      throw new CommandError(`Error writing data to ${path}: ${error.message}`);
+      if (!(error instanceof ApiError) || method !== '' || (error.status !== 403 && error.status !== 405))
+        return doing(`Error writing data to ${path}`, Promise.reject(error as Error));
+      if (error.status === 403)
+        context.print.error(
+          `Data was written to ${path} but we recommend that you add the "patch" capability to your ACL policy in order to use HTTP PATCH in the future.`,
+        );
+      return readThenWrite(context, path, data);
     }
+    return printPatched(context, answer, path);
   },
 };
 
-/** For those who may read and write, but not patch. */
-async function readThenWrite(
-  context: CommandContext,
-  path: string,
-  patchData: Data,
-  cas: number | undefined,
-): Promise<number> {
-  const { client } = context;
-  const before = await doing(`Error doing pre-read at ${path}`, orMissing(client.send({ method: 'GET', path })));
+function printPatched(context: CommandContext, answer: ApiResponse | undefined, path: string): number {
+  if (answer) return printWritten(context, answer, path);
+  if (context.print.format === 'table') context.print.line(`Success! Data written to: ${path}`);
+  return 0;
+}
+
+/** For those who may read and write, but not patch: the version that was read must still be the newest. */
+async function readThenWrite(context: CommandContext, path: string, patchData: Data): Promise<number> {
+  const { client, probe } = context;
+  const before = await doing(`Error doing pre-read at ${path}`, orMissing(probe.send({ method: 'GET', path })));
   const data = before?.data?.data as Data | null | undefined;
-  const metadata = before?.data?.metadata as { readonly version?: number } | undefined;
-  if (!data) throw noValue(path);
+  const metadata = before?.data?.metadata as { readonly version?: number } | null | undefined;
+  if (!before?.data) throw noValue(path);
+  if (!metadata) throw new CommandError(`No metadata found at ${path}; patch only works on existing data`);
+  if (!data) throw new CommandError(`No data found at ${path}; patch only works on existing data`);
   const merged = new Map<string, unknown>(Object.entries(data));
   for (const [name, value] of Object.entries(patchData)) {
     if (value === null) merged.delete(name);
     else merged.set(name, value);
   }
-  const expected = cas === undefined || cas < 0 ? (metadata?.version ?? 0) : cas;
-  const answer = await doing(
-    `Error writing data to ${path}`,
-    client.send({ method: 'PUT', path, body: { data: Object.fromEntries(merged), options: { cas: expected } } }),
+  const body = { data: Object.fromEntries(merged), options: { cas: metadata.version ?? 0 } };
+  return printPatched(
+    context,
+    await writing(context, `Error writing data to ${path}`, client.send({ method: 'PUT', path, body })),
+    path,
   );
-  return answer ? printWritten(context, answer, path) : 0;
 }
 
-function versionsOf({ flags }: CommandContext): readonly number[] {
-  const texts = flags
+/** Whether they are numbers is for the server to say. */
+const versionsOf = ({ flags }: CommandContext): readonly string[] =>
+  flags
     .texts('versions')
-    .flatMap((text) => text.split(','))
-    .map((text) => text.trim())
-    .filter((text) => text !== '');
-  return texts.map((text) => {
-    if (!/^\d+$/.test(text)) throw new UsageError(`invalid version "${text}"`);
-    return Number(text);
-  });
-}
+    .flatMap((text) => (text === '' ? [] : text.split(',')))
+    .map((text) => text.trim());
 
 const remove: Command = {
   name: 'kv delete',
@@ -238,13 +235,12 @@ const remove: Command = {
   async run(context) {
     const { client, print } = context;
     const at = await locateKv(context, context.args[0] ?? '');
-    const versions = versionsOf(context);
     const path = kvApiPath(at, 'data');
     const request =
-      at.version === 2 && versions.length > 0
-        ? ({ method: 'PUT', path: kvApiPath(at, 'delete'), body: { versions: versions.map(String) } } as const)
+      at.version === 2 && context.flags.has('versions')
+        ? ({ method: 'PUT', path: kvApiPath(at, 'delete'), body: { versions: versionsOf(context) } } as const)
         : ({ method: 'DELETE', path } as const);
-    const answer = await doing(`Error deleting ${path}`, client.send(request));
+    const answer = await writing(context, `Error deleting ${path}`, client.send(request));
     if (answer) return print.secret(answer);
     if (print.format === 'table') print.line(`Success! Data deleted (if it existed) at: ${path}`);
     return 0;
@@ -264,21 +260,37 @@ function versionsCommand(verb: 'undelete' | 'destroy', synopsis: string): Comman
     async run(context) {
       const { client, print } = context;
       const versions = versionsOf(context);
-      if (versions.length === 0)
+      if (!context.flags.has('versions'))
         throw new UsageError(`No versions provided, use the "-versions" flag to specify the version to ${verb}.`);
       const at = await locateKv(context, context.args[0] ?? '');
       if (at.version === 1)
         throw new CommandError(`${verb[0]?.toUpperCase() ?? ''}${verb.slice(1)} not supported on KV Version 1`, 1);
       const path = kvApiPath(at, verb);
-      const answer = await doing(
+      const answer = await writing(
+        context,
         `Error writing data to ${path}`,
-        client.send({ method: 'PUT', path, body: { versions: versions.map(String) } }),
+        client.send({ method: 'PUT', path, body: { versions } }),
       );
       if (answer) return print.secret(answer);
       if (print.format === 'table') print.line(`Success! Data written to: ${path}`);
       return 0;
     },
   };
+}
+
+interface Version {
+  readonly metadata: { readonly version?: number; readonly destroyed?: boolean; readonly deletion_time?: string };
+  readonly data: Data | null | undefined;
+}
+
+/** A version as rolling back needs it. */
+async function versionAt({ client }: CommandContext, path: string, version: string | undefined): Promise<Version> {
+  const query = version === undefined ? {} : { version };
+  const found = await doing(`Error doing pre-read at ${path}`, orMissing(client.send({ method: 'GET', path, query })));
+  if (!found?.data) throw noValue(path);
+  const metadata = found.data.metadata as Version['metadata'] | null | undefined;
+  if (!metadata) throw new CommandError(`No metadata found at ${path}; rollback only works on existing data`);
+  return { metadata, data: found.data.data as Data | null | undefined };
 }
 
 const rollback: Command = {
@@ -289,53 +301,56 @@ const rollback: Command = {
   http: true,
   output: 'format',
   flags: [mountFlag, versionFlag],
-  arguments: { min: 1, max: 1 },
+  arguments: { min: 0, max: many },
   async run(context) {
-    const { client, flags, print } = context;
+    const { args, client, flags, print } = context;
+    if (args.length !== 1) throw new UsageError(`Invalid number of arguments (expected 1, got ${String(args.length)})`);
     const version = flags.int('version');
     if (version === undefined) throw new UsageError('Version flag must be specified');
-    if (version <= 0) throw new UsageError(`Invalid value "${String(version)}" for the version flag`);
-    const at = await locateKv(context, context.args[0] ?? '');
+    if (version <= 0) throw new UsageError(`Invalid value ${String(version)} for the version flag`);
+    const at = await locateKv(context, args[0] ?? '');
     if (at.version === 1) throw new CommandError('K/V engine mount must be version 2 for rollback support', 2);
     const path = kvApiPath(at, 'data');
-    const newest = await doing(`Error doing pre-read at ${path}`, orMissing(client.send({ method: 'GET', path })));
-    const current = newest?.data?.metadata as { readonly version?: number } | undefined;
-    if (!current) throw noValue(path);
-    const wanted = await doing(
-      `Error doing pre-read at ${path}`,
-      orMissing(client.send({ method: 'GET', path, query: { version: String(version) } })),
-    );
-    const metadata = wanted?.data?.metadata as
-      { readonly destroyed?: boolean; readonly deletion_time?: string } | undefined;
-    if (!metadata) throw noValue(path);
-    if (metadata.destroyed) throw new CommandError('Cannot roll back to a version that has been destroyed');
-    const data = wanted?.data?.data;
-    if (!data) throw new CommandError('Cannot roll back to a version that has been deleted');
-    const answer = await doing(
-      `Error writing data to ${path}`,
-      client.send({ method: 'PUT', path, body: { data, options: { cas: current.version ?? 0 } } }),
-    );
-    return answer ? print.secret(answer) : 0;
+    const newest = await versionAt(context, path, undefined);
+    const wanted = await versionAt(context, path, String(version));
+    if (wanted.metadata.deletion_time) throw new CommandError('Cannot roll back to a version that has been deleted');
+    if (wanted.metadata.destroyed) throw new CommandError('Cannot roll back to a version that has been destroyed');
+    if (!wanted.data) throw new CommandError(`No data found at ${path}; rollback only works on existing data`);
+    const body = { data: wanted.data, options: { cas: newest.metadata.version ?? 0 } };
+    const answer = await writing(context, `Error writing data to ${path}`, client.send({ method: 'PUT', path, body }));
+    if (answer) return print.secret(answer);
+    if (print.format === 'table') print.line(`Success! Data written to: ${path}`);
+    return 0;
   },
 };
 
-const list: Command = {
-  name: 'kv list',
-  synopsis: 'List data or secrets',
-  usage: '[options] PATH',
-  help: 'Lists data from the key-value store at the given path.\n\n    $ vault kv list -mount=secret my-app/',
-  http: true,
-  output: 'format',
-  flags: [mountFlag],
-  arguments: { min: 0, max: 1, text: '1' },
-  async run(context) {
-    const [path] = context.args;
-    if (path === undefined && !context.flags.has('mount'))
-      throw new UsageError('Not enough arguments (expected 1, got 0)');
-    const at = await locateKv(context, path ?? '');
-    return listAt(context, kvApiPath(at, 'metadata'), 'list');
-  },
-};
+function listing(kind: 'list' | 'scan', synopsis: string, help: string): Command {
+  return {
+    name: `kv ${kind}`,
+    synopsis,
+    usage: '[options] PATH',
+    help: `${help}\n\n    $ vault kv ${kind} -mount=secret my-app/`,
+    http: true,
+    output: 'format',
+    flags: [mountFlag],
+    arguments: { min: 0, max: 1, text: '1' },
+    async run(context) {
+      const [path] = context.args;
+      if (path === undefined && !context.flags.text('mount'))
+        throw new UsageError('Not enough arguments (expected 1, got 0)');
+      const at = await locateKv(context, path ?? '');
+      return listAt(context, kvApiPath(at, 'metadata'), kind, true);
+    },
+  };
+}
+
+const list = listing('list', 'List data or secrets', 'Lists data from the key-value store at the given path.');
+
+const scan = listing(
+  'scan',
+  'Scan data or secrets',
+  'Lists data from the key-value store at and below the given path.',
+);
 
 const enableVersioning: Command = {
   name: 'kv enable-versioning',
@@ -346,10 +361,12 @@ const enableVersioning: Command = {
   output: 'format',
   arguments: { min: 1, max: 1 },
   async run({ client, args, print }) {
-    const path = `${(args[0] ?? '').replace(/\/+$/, '')}/`;
+    const name = cleanPath(args[0] ?? '');
+    const path = name === '' ? '' : `${name}/`;
+    const body = { options: { version: '2' }, default_lease_ttl: '', max_lease_ttl: '', force_no_cache: false };
     await doing(
       `Error tuning secrets engine ${path}`,
-      client.send({ method: 'POST', path: `sys/mounts/${path}tune`, body: { options: { version: '2' } } }),
+      client.send({ method: 'POST', path: `sys/mounts/${path}tune`, body }),
     );
     print.line(`Success! Tuned the secrets engine at: ${path}`);
     return 0;
@@ -365,5 +382,6 @@ export const kvCommands: readonly Command[] = [
   versionsCommand('destroy', 'Permanently removes one or more versions in the KV store'),
   rollback,
   list,
+  scan,
   enableVersioning,
 ];

@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts';
 import { doing } from '../command-error.ts';
-import { UsageError, durationText } from '../flags.ts';
+import { UsageError } from '../flags.ts';
 
 const leaseLookup: Command = {
   name: 'lease lookup',
@@ -9,10 +9,10 @@ const leaseLookup: Command = {
   help: 'Shows a lease.\n\n    $ vault lease lookup database/creds/readonly/2f6a614c',
   http: true,
   output: 'format',
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: 1, text: '1' },
   async run({ client, args, print }) {
-    const [id] = args;
-    if (id === undefined) throw new UsageError('Missing ID!');
+    if (args.length === 0) throw new UsageError('Missing ID!');
+    const id = (args[0] ?? '').trim();
     const answer = await doing(
       `error looking up lease id ${id}`,
       client.send({ method: 'PUT', path: 'sys/leases/lookup', body: { lease_id: id } }),
@@ -37,13 +37,14 @@ const leaseRenew: Command = {
       aliases: ['i'],
     },
   ],
-  arguments: { min: 1, max: 1 },
+  arguments: { min: 0, max: 1, text: '1-2' },
   async run({ client, flags, args, print }) {
-    const [id = ''] = args;
-    const increment = flags.has('increment') ? { increment: durationText(flags.text('increment')) } : {};
+    if (args.length === 0) throw new UsageError('Missing ID!');
+    const id = (args[0] ?? '').trim();
+    const increment = flags.seconds('increment');
     const answer = await doing(
       `Error renewing ${id}`,
-      client.send({ method: 'PUT', path: 'sys/leases/renew', body: { lease_id: id, ...increment } }),
+      client.send({ method: 'PUT', path: 'sys/leases/renew', body: { increment, lease_id: id } }),
     );
     return answer ? print.secret(answer) : 0;
   },
@@ -67,7 +68,7 @@ const leaseRevoke: Command = {
   ],
   arguments: { min: 1, max: 1 },
   async run({ client, flags, args, print }) {
-    const [id = ''] = args;
+    const id = (args[0] ?? '').trim();
     const [force, prefix, sync] = [flags.bool('force'), flags.bool('prefix'), flags.bool('sync')];
     if (force && !prefix) throw new UsageError('Specifying -force requires also specifying -prefix');
     if (force) {
@@ -87,7 +88,7 @@ const leaseRevoke: Command = {
     else
       await doing(
         `Error revoking lease ${id}`,
-        client.send({ method: 'PUT', path: 'sys/leases/revoke', body: { lease_id: id, sync } }),
+        client.send({ method: 'PUT', path: `sys/leases/revoke/${id}`, body: { sync } }),
       );
     print.line(
       !sync

@@ -1,11 +1,12 @@
 import type { ApiResponse } from '@coffer/api-client';
-import { ApiError } from '@coffer/api-client';
 import { askHidden } from '../ask-hidden.ts';
 import type { Command, CommandContext } from '../command.ts';
-import { CommandError } from '../command-error.ts';
-import { UsageError } from '../flags.ts';
+import { CommandError, doing } from '../command-error.ts';
+import { UsageError, truthOf } from '../flags.ts';
 import { fromEnvironment } from '../http-flags.ts';
 import { parseKeyValues } from '../key-values.ts';
+import { StoreError } from '../token-helper.ts';
+import { cleanPath } from './generic.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -25,33 +26,38 @@ const METHODS: Readonly<Record<string, LoginMethod>> = {
   radius: { defaultPath: 'radius', login: loginByPassword },
   approle: {
     defaultPath: 'approle',
-    login: ({ client }, path, config) => client.send({ method: 'PUT', path: `auth/${path}/login`, body: config }),
+    login: ({ client }, path, config) =>
+      client.send({ method: 'PUT', path: `auth/${path}/login`, body: config, token: '' }),
   },
 };
 
 async function loginByToken(context: CommandContext, _path: string, config: Config): Promise<ApiResponse | undefined> {
   const { client, flags } = context;
-  const token = (textOf(config.token) ?? (await askHidden(context, 'Token (will be hidden): '))).trim();
+  const lookup = config.lookup === undefined ? true : truthOf(String(config.lookup));
+  if (lookup === undefined)
+    throw new CommandError(
+      `Error authenticating: Failed to parse "lookup" as boolean: strconv.ParseBool: parsing "${String(config.lookup)}": invalid syntax`,
+    );
+  const given = typeof config.token === 'string' ? config.token : undefined;
+  if (given === undefined && flags.bool('non-interactive'))
+    throw new CommandError("Error authenticating: 'token' not supplied and refusing to pull from stdin");
+  const token = (given ?? (await askHidden(context, 'Token (will be hidden): '))).trim();
   if (token === '')
     throw new CommandError(
       'Error authenticating: a token must be passed to auth, please view the help for more information',
     );
-  if (flags.bool('no-verify')) return { auth: { client_token: token } as NonNullable<ApiResponse['auth']> };
-  let answer: ApiResponse | undefined;
-  try {
-    answer = await client.send({ method: 'GET', path: 'auth/token/lookup-self', token });
-  } catch (error) {
-    throw new CommandError(
-      `Error authenticating: error looking up token: ${error instanceof Error ? error.message : 'unknown error'}`,
-    );
-  }
+  if (!lookup || flags.bool('no-verify')) return { auth: { client_token: token } as NonNullable<ApiResponse['auth']> };
+  const answer = await doing(
+    'Error authenticating: error looking up token',
+    client.send({ method: 'GET', path: 'auth/token/lookup-self', token, wrapTtl: '' }),
+  );
   const data = answer?.data ?? {};
   const policies = (data.policies ?? []) as readonly string[];
   const identity = (data.identity_policies ?? null) as readonly string[] | null;
   return {
     data: null,
     auth: {
-      client_token: token,
+      client_token: typeof data.id === 'string' ? data.id : token,
       accessor: String(data.accessor ?? ''),
       policies: [...policies, ...(identity ?? [])],
       token_policies: policies,
@@ -74,8 +80,15 @@ async function loginByPassword(
   const { username, ...rest } = config;
   const name = textOf(username) ?? (path === 'ldap' ? (process.env.LOGNAME ?? process.env.USER) : undefined);
   if (name === undefined) throw new CommandError("Error authenticating: 'username' must be specified");
+  if (textOf(rest.password) === undefined && context.flags.bool('non-interactive'))
+    throw new CommandError("Error authenticating: 'password' must be specified and refusing to pull from stdin");
   const password = textOf(rest.password) ?? (await askHidden(context, 'Password (will be hidden): '));
-  return context.client.send({ method: 'PUT', path: `auth/${path}/login/${name}`, body: { ...rest, password } });
+  return context.client.send({
+    method: 'PUT',
+    path: `auth/${path}/login/${name}`,
+    body: { ...rest, password },
+    token: '',
+  });
 }
 
 const login: Command = {
@@ -101,31 +114,27 @@ async function runLogin(context: CommandContext): Promise<number> {
   const { flags, args, print } = context;
   const tokenOnly = flags.bool('token-only');
   const noStore = flags.bool('no-store') || tokenOnly;
-  if (flags.bool('no-store') && flags.bool('no-print'))
-    throw new UsageError('-no-store and -no-print cannot be used together');
-  const name = flags.text('method') ?? 'token';
+  if (noStore && flags.bool('no-print')) throw new UsageError('-no-store and -no-print cannot be used together');
+  const name = cleanPath(flags.text('method') ?? '') || 'token';
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined;
   if (!method)
     throw new UsageError(
-      `Unknown auth method: ${name}. Use "auth list" to see the complete list of auth methods. Additionally, some auth methods are only available via the HTTP API.`,
+      wrapText(
+        `Unknown auth method: ${name}. Use "${context.program} auth list" to see the complete list of auth methods. Additionally, some auth methods are only available via the HTTP API.`,
+      ),
     );
-  const path = (flags.text('path') ?? method.defaultPath).replace(/^\/+|\/+$/g, '');
-  const answer = await authenticate(context, method, path, configOf(context, name, args));
-  const auth = answer?.auth;
-  if (!auth) {
-    if (answer?.wrap_info) return print.secret(answer);
-    throw new CommandError('Error authenticating: the answer has no token');
-  }
-  if (!noStore) context.helper.store(auth.client_token);
-  if (tokenOnly) {
-    print.text(auth.client_token);
-    return 0;
-  }
+  const { mount, ...config } = configOf(context, name, args);
+  const path = cleanPath(textOf(mount) ?? (flags.text('path') || method.defaultPath));
+  const answer = await unwrapped(context, await authenticate(context, method, path, config), noStore);
+  if (!answer.auth) return tokenOnly ? print.fieldOf(answer, 'wrapping_token') : print.secret(answer);
+  if (!noStore) {
+    const failure = await store(context, answer);
+    if (failure !== undefined) return failure;
+    if (fromEnvironment(context.env, 'TOKEN') !== undefined) noteEnvironment(context);
+  } else if (!tokenOnly) noteNotStored(context);
   if (flags.bool('no-print')) return 0;
-  if (print.field !== undefined) {
-    if (noStore) noteNotStored(context);
-    return print.fieldOf(answer, print.field);
-  }
+  if (tokenOnly) return print.fieldOf(answer, 'token');
+  if (print.field !== undefined) return print.fieldOf(answer, print.field);
   if (print.format === 'table') {
     print.line(
       wrapText(
@@ -134,8 +143,6 @@ async function runLogin(context: CommandContext): Promise<number> {
     );
     print.line('');
   }
-  if (noStore) noteNotStored(context);
-  else if (fromEnvironment(context.env, 'TOKEN') !== undefined) noteEnvironment(context);
   return print.secret(answer);
 }
 
@@ -144,27 +151,65 @@ async function authenticate(
   method: LoginMethod,
   path: string,
   config: Config,
-): Promise<ApiResponse | undefined> {
+): Promise<ApiResponse> {
+  const answer = await doing('Error authenticating', method.login(context, path, config));
+  if (!answer) throw new CommandError('Error authenticating: empty response from credential provider');
+  return answer;
+}
+
+/** The answer with the token: a wrapped one is unwrapped, unless it is to be passed on. @throws CommandError */
+async function unwrapped(context: CommandContext, first: ApiResponse, keep: boolean): Promise<ApiResponse> {
+  let answer = first;
+  while (!answer.auth) {
+    const { wrap_info: wrap } = answer;
+    if (!wrap) throw new CommandError('Error extracting token: no auth or wrapping info in response');
+    if (!wrap.wrapped_accessor)
+      throw new CommandError('Error extracting token: wrapped response does not contain a token');
+    if (keep) return answer;
+    const next = await doing(
+      'Error extracting token',
+      context.client.send({
+        method: 'PUT',
+        path: 'sys/wrapping/unwrap',
+        body: null,
+        token: wrap.token,
+        wrapTtl: '',
+      }),
+    );
+    if (!next) throw new CommandError('Vault returned an empty secret');
+    answer = next;
+  }
+  return answer;
+}
+
+/** @returns the exit code where the token could not be kept: it is shown then, lest it is lost */
+async function store(context: CommandContext, answer: ApiResponse): Promise<number | undefined> {
+  const { print } = context;
   try {
-    return await method.login(context, path, config);
+    const helper = await context.helper();
+    helper.store(answer.auth?.client_token ?? '');
+    return undefined;
   } catch (error) {
-    if (error instanceof ApiError) throw new CommandError(`Error authenticating: ${error.message}`);
-    throw error;
+    if (!(error instanceof StoreError)) throw error;
+    print.error(`Error storing token: ${error.message}`);
+    print.error(
+      'Authentication was successful, but the token was not persisted. The resulting\ntoken is shown below for your records.\n',
+    );
+    print.secret(answer);
+    return 2;
   }
 }
 
-/** `login TOKEN`, `login -` and `login token=…` beside `key=value`. */
+/** `login TOKEN`, `login -` and `login token=…` beside `key=value`. @throws UsageError */
 function configOf({ readInput }: CommandContext, method: string, args: readonly string[]): Config {
-  const [only] = args;
-  if (
-    method === 'token' &&
-    args.length === 1 &&
-    only !== undefined &&
-    !only.startsWith('@') &&
-    !only.startsWith('token=')
-  )
-    return { token: only === '-' ? readInput() : only };
-  return parseKeyValues(args, readInput);
+  const [first, ...rest] = args;
+  const words = method === 'token' && first !== undefined && !first.includes('=') ? [`token=${first}`, ...rest] : args;
+  try {
+    return parseKeyValues(words, readInput);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(error.message.replace(/^Failed to parse K=V data/, 'Error parsing configuration'));
+  }
 }
 
 function noteNotStored({ print }: CommandContext): void {

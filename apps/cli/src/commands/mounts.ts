@@ -1,10 +1,11 @@
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
-import { durationText } from '../flags.ts';
+import { durationText, settingText } from '../flags.ts';
 import type { FlagSpec, FlagValues } from '../flags.ts';
 import { loginHelp } from '../login-help.ts';
 import { goValue } from '../output/go-value.ts';
 import { titledTable } from '../output/table.ts';
+import { cleanPath } from './generic.ts';
 
 /** `secrets …` and `auth …` say the same of two tables. */
 interface Kind {
@@ -12,12 +13,11 @@ interface Kind {
   readonly api: string;
   readonly noun: string;
   readonly plural: string;
-  readonly prefix: string;
 }
 
 const KINDS: readonly Kind[] = [
-  { word: 'secrets', api: 'sys/mounts', noun: 'secrets engine', plural: 'secrets engines', prefix: '' },
-  { word: 'auth', api: 'sys/auth', noun: 'auth method', plural: 'auth methods', prefix: 'auth/' },
+  { word: 'secrets', api: 'sys/mounts', noun: 'secrets engine', plural: 'secrets engines' },
+  { word: 'auth', api: 'sys/auth', noun: 'auth method', plural: 'auth methods' },
 ];
 
 interface Mount {
@@ -36,9 +36,16 @@ interface Mount {
   readonly uuid: string;
 }
 
-const withSlash = (path: string): string => `${path.replace(/^\/+|\/+$/g, '')}/`;
+/** With a slash behind it. */
+function withSlash(path: string): string {
+  const clean = path.trim();
+  return clean === '' || clean.endsWith('/') ? clean : `${clean}/`;
+}
 
-const tuneFlags: readonly FlagSpec[] = [
+/** The path of a mount that is there, with a slash behind it. */
+const mountPath = (path: string): string => withSlash(cleanPath(path));
+
+const sharedFlags: readonly FlagSpec[] = [
   {
     name: 'allowed-response-headers',
     kind: 'texts',
@@ -84,11 +91,21 @@ const tuneFlags: readonly FlagSpec[] = [
     help: 'A header that the engine gets to see; may be given several times.',
   },
   { name: 'plugin-version', kind: 'text', value: 'string', help: 'Version of the plugin.' },
-  { name: 'token-type', kind: 'text', value: 'string', help: 'Type of the tokens of logins.' },
+  { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' },
+];
+
+const tokenTypeFlag: FlagSpec = {
+  name: 'token-type',
+  kind: 'text',
+  value: 'string',
+  help: 'Type of the tokens of logins.',
+};
+
+const lockoutFlags: readonly FlagSpec[] = [
   {
     name: 'user-lockout-threshold',
-    kind: 'int',
-    value: 'int',
+    kind: 'uint',
+    value: 'uint',
     help: 'Failed logins after which a user is locked out.',
   },
   { name: 'user-lockout-duration', kind: 'duration', value: 'duration', help: 'How long a user is locked out.' },
@@ -101,39 +118,61 @@ const tuneFlags: readonly FlagSpec[] = [
   { name: 'user-lockout-disable', kind: 'bool', help: 'Lock nobody out.' },
 ];
 
-const enableFlags: readonly FlagSpec[] = [
-  ...tuneFlags,
+const newMountFlags: readonly FlagSpec[] = [
   { name: 'path', kind: 'text', value: 'string', help: 'Where to mount it; the name of the type if left out.' },
-  { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' },
-  { name: 'force-no-cache', kind: 'bool', help: 'Do not cache what the engine stores.' },
   { name: 'local', kind: 'bool', help: 'Not replicated to other clusters.' },
   { name: 'seal-wrap', kind: 'bool', help: 'Wrap stored values by the seal, too.' },
   { name: 'external-entropy-access', kind: 'bool', help: "Let the engine use the seal's entropy." },
   { name: 'plugin-name', kind: 'text', value: 'string', help: 'Name of the plugin.' },
 ];
+const cacheFlag: FlagSpec = { name: 'force-no-cache', kind: 'bool', help: 'Do not cache what the engine stores.' };
+
+const enableFlags = ({ word }: Kind): readonly FlagSpec[] => [
+  ...sharedFlags,
+  ...newMountFlags,
+  word === 'auth' ? tokenTypeFlag : cacheFlag,
+];
+const tuneFlags = ({ word }: Kind): readonly FlagSpec[] =>
+  word === 'auth' ? [...sharedFlags, tokenTypeFlag, ...lockoutFlags] : sharedFlags;
 
 /** Settings that were given, under their names in the API. */
 function tuning(flags: FlagValues): Record<string, unknown> {
   const given: [string, unknown][] = [];
-  for (const name of [
-    'allowed-response-headers',
-    'audit-non-hmac-request-keys',
-    'audit-non-hmac-response-keys',
-    'passthrough-request-headers',
-  ]) {
+  const list = (name: string): void => {
     if (flags.has(name)) given.push([name.replaceAll('-', '_'), flags.texts(name)]);
-  }
-  for (const name of ['listing-visibility', 'token-type', 'plugin-version'])
-    if (flags.has(name)) given.push([name.replaceAll('-', '_'), flags.text(name)]);
-  const lockout: [string, unknown][] = [];
-  if (flags.has('user-lockout-threshold')) lockout.push(['lockout_threshold', flags.text('user-lockout-threshold')]);
-  if (flags.has('user-lockout-duration'))
-    lockout.push(['lockout_duration', durationText(flags.text('user-lockout-duration'))]);
-  if (flags.has('user-lockout-counter-reset-duration'))
-    lockout.push(['lockout_counter_reset_duration', durationText(flags.text('user-lockout-counter-reset-duration'))]);
-  if (flags.has('user-lockout-disable')) lockout.push(['lockout_disable', flags.bool('user-lockout-disable')]);
-  if (lockout.length > 0) given.push(['user_lockout_config', Object.fromEntries(lockout)]);
+  };
+  const text = (name: string): void => {
+    if (flags.text(name)) given.push([name.replaceAll('-', '_'), flags.text(name)]);
+  };
+  list('audit-non-hmac-request-keys');
+  list('audit-non-hmac-response-keys');
+  text('listing-visibility');
+  list('passthrough-request-headers');
+  list('allowed-response-headers');
+  text('token-type');
+  text('plugin-version');
+  const lockout = lockoutSettings(flags);
+  if (lockout) given.push(['user_lockout_config', lockout]);
   return Object.fromEntries(given);
+}
+
+function lockoutSettings(flags: FlagValues): Record<string, unknown> | undefined {
+  if (!lockoutFlags.some(({ name }) => flags.has(name))) return undefined;
+  const duration = (name: string): string => settingText(flags.duration(name));
+  const settings: readonly (readonly [string, unknown])[] = [
+    ['lockout_threshold', flags.text('user-lockout-threshold') ?? ''],
+    ['lockout_duration', duration('user-lockout-duration')],
+    ['lockout_counter_reset_duration', duration('user-lockout-counter-reset-duration')],
+    ['lockout_disable', flags.boolOr('user-lockout-disable') ?? ''],
+  ];
+  return Object.fromEntries(settings.filter(([, value]) => value !== ''));
+}
+
+/** Options of the engine; its version has a flag of its own. */
+function optionsOf(flags: FlagValues): Readonly<Record<string, string>> | null {
+  const version = flags.int('version') ?? 0;
+  const options = { ...flags.map('options'), ...(version > 0 ? { version: String(version) } : {}) };
+  return Object.keys(options).length > 0 ? options : null;
 }
 
 function enable(kind: Kind): Command {
@@ -143,13 +182,12 @@ function enable(kind: Kind): Command {
     usage: '[options] TYPE',
     help: `Enables a ${kind.noun}; by default at the path of its type.\n\n    $ vault ${kind.word} enable ${kind.word === 'auth' ? 'userpass' : 'kv-v2'}`,
     http: true,
-    flags: enableFlags,
+    flags: enableFlags(kind),
     arguments: { min: 1, max: 1 },
     async run({ client, flags, args, print }) {
-      const type = (args[0] ?? '').trim();
-      const path = withSlash(flags.text('path') ?? type);
-      const version = flags.int('version');
-      const options = { ...flags.map('options'), ...(version === undefined ? {} : { version: String(version) }) };
+      const named = (args[0] ?? '').trim();
+      const type = named === 'plugin' ? (flags.text('plugin-name') ?? '') : named;
+      const path = withSlash(flags.text('path') || type);
       const body = {
         type,
         description: flags.text('description') ?? '',
@@ -163,12 +201,13 @@ function enable(kind: Kind): Command {
         local: flags.bool('local'),
         seal_wrap: flags.bool('seal-wrap'),
         external_entropy_access: flags.bool('external-entropy-access'),
-        options: Object.keys(options).length > 0 ? options : null,
+        options: optionsOf(flags),
       };
       const what = kind.word === 'auth' ? `Error enabling ${type} auth` : 'Error enabling';
-      await doing(what, client.send({ method: 'POST', path: `${kind.api}/${path.replace(/\/$/, '')}`, body }));
+      await doing(what, client.send({ method: 'POST', path: `${kind.api}/${path}`, body }));
+      const version = flags.text('plugin-version');
       const thing = kind.word === 'auth' ? `${type} auth method` : `the ${type} secrets engine`;
-      print.line(`Success! Enabled ${thing} at: ${path}`);
+      print.line(`Success! Enabled ${thing}${version ? ` version ${version}` : ''} at: ${path}`);
       return 0;
     },
   };
@@ -183,10 +222,10 @@ function disable(kind: Kind): Command {
     http: true,
     arguments: { min: 1, max: 1 },
     async run({ client, args, print }) {
-      const path = withSlash(args[0] ?? '');
+      const path = mountPath(args[0] ?? '');
       await doing(
         `Error disabling ${kind.noun} at ${path}`,
-        client.send({ method: 'DELETE', path: `${kind.api}/${path.replace(/\/$/, '')}` }),
+        client.send({ method: 'DELETE', path: `${kind.api}/${path}` }),
       );
       print.line(`Success! Disabled the ${kind.noun} (if it existed) at: ${path}`);
       return 0;
@@ -205,11 +244,10 @@ function list(kind: Kind): Command {
     flags: [{ name: 'detailed', kind: 'bool', help: 'Print detailed information.' }],
     arguments: { min: 0, max: 0 },
     async run({ client, flags, print }) {
-      const answer = await doing(
-        `Error listing ${kind.word === 'auth' ? 'enabled authentications' : kind.plural}`,
-        client.send({ method: 'GET', path: kind.api }),
-      );
-      const mounts = (answer?.data ?? {}) as Readonly<Record<string, Mount>>;
+      const what = `Error listing ${kind.word === 'auth' ? 'enabled authentications' : kind.plural}`;
+      const answer = await doing(what, client.send({ method: 'GET', path: kind.api }));
+      if (!answer?.data) throw new CommandError(`${what}: data from server response is empty`);
+      const mounts = answer.data as Readonly<Record<string, Mount>>;
       if (print.value(complete(mounts))) return 0;
       const paths = Object.keys(mounts).sort();
       const detailed = flags.bool('detailed');
@@ -257,7 +295,7 @@ function detailedTitles({ word }: Kind): readonly string[] {
 }
 
 function detailedRow(kind: Kind, path: string, mount: Mount): readonly string[] {
-  const fixed = kind.word === 'secrets' && (mount.type === 'system' || mount.type === 'cubbyhole');
+  const fixed = mount.type === 'system' || mount.type === 'cubbyhole';
   const ttl = (value: unknown): string => (fixed ? '' : value === 0 || value === undefined ? 'system' : goValue(value));
   const { config } = mount;
   return [
@@ -287,17 +325,16 @@ function tune(kind: Kind): Command {
     usage: '[options] PATH',
     help: `Changes the settings of the ${kind.noun} at the given path.\n\n    $ vault ${kind.word} tune -default-lease-ttl=72h my-path/`,
     http: true,
-    flags: [...tuneFlags, { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' }],
+    flags: tuneFlags(kind),
     arguments: { min: 1, max: 1 },
     async run({ client, flags, args, print }) {
-      const path = withSlash(args[0] ?? '');
-      const version = flags.int('version');
-      const options = { ...flags.map('options'), ...(version === undefined ? {} : { version: String(version) }) };
+      const path = mountPath(args[0] ?? '');
       const body = {
-        ...(flags.has('default-lease-ttl') ? { default_lease_ttl: durationText(flags.text('default-lease-ttl')) } : {}),
-        ...(flags.has('max-lease-ttl') ? { max_lease_ttl: durationText(flags.text('max-lease-ttl')) } : {}),
+        options: optionsOf(flags),
+        default_lease_ttl: settingText(flags.duration('default-lease-ttl')),
         ...(flags.has('description') ? { description: flags.text('description') } : {}),
-        ...(Object.keys(options).length > 0 ? { options } : {}),
+        max_lease_ttl: settingText(flags.duration('max-lease-ttl')),
+        force_no_cache: false,
         ...tuning(flags),
       };
       await doing(
@@ -324,12 +361,8 @@ function move(kind: Kind): Command {
     arguments: { min: 2, max: 2 },
     async run(context) {
       const { client, args, print } = context;
-      // Vault asks for `auth/` before both names; who leaves it out can mean nothing else.
-      const [from, to] = [args[0] ?? '', args[1] ?? ''].map((path) => {
-        const whole = withSlash(path);
-        return whole.startsWith(kind.prefix) ? whole : kind.prefix + whole;
-      });
-      const names = `${kind.noun} ${from ?? ''} to ${to ?? ''}`;
+      const [from, to] = [withSlash(args[0] ?? ''), withSlash(args[1] ?? '')];
+      const names = `${kind.noun} ${from} to ${to}`;
       const answer = await doing(
         `Error moving ${names}`,
         client.send({ method: 'POST', path: 'sys/remount', body: { from, to } }),
@@ -347,14 +380,14 @@ function move(kind: Kind): Command {
 async function waitForMove({ client, print }: CommandContext, id: string, names: string): Promise<void> {
   for (;;) {
     const answer = await doing(
-      `Error checking the status of moving ${names}`,
+      `Error checking migration status of ${names}`,
       client.send({ method: 'GET', path: `sys/remount/status/${id}` }),
     );
     const info = answer?.data?.migration_info as { readonly status?: string } | undefined;
     if (info?.status === 'success') return;
     if (info?.status === 'failure')
       throw new CommandError(`Failure! Error encountered moving ${names}, with migration ID ${id}`);
-    print.line(`Waiting to finish moving ${names}, with migration ID ${id}`);
+    print.line(`Waiting for terminal status in migration of ${names}, with migration ID ${id}`);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
@@ -375,7 +408,7 @@ const authHelp: Command = {
     }
     const answer = await doing('Error listing auth methods', client.send({ method: 'GET', path: 'sys/auth' }));
     const methods = new Map(Object.entries((answer?.data ?? {}) as Readonly<Record<string, Mount>>));
-    const path = withSlash(asked);
+    const path = mountPath(asked);
     const type = methods.get(path)?.type;
     if (type === undefined) throw new CommandError(`No auth method available on the server at "${path}"`, 1);
     const help = loginHelp(type, program);

@@ -31,7 +31,7 @@ const namespaceList: Command = {
       else print.error('No namespaces found');
       return 2;
     }
-    return print.keys(answer, 'sys/namespaces');
+    return print.keys(answer);
   },
 };
 

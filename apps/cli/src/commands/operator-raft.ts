@@ -58,9 +58,10 @@ const join: Command = {
     const where = (args[0] ?? '').trim();
     const found = /(?:^|\s)provider=/.test(where);
     const body = {
-      ...(found ? { auto_join: where } : { leader_api_addr: where }),
-      ...(flags.has('auto-join-scheme') ? { auto_join_scheme: flags.text('auto-join-scheme') } : {}),
-      ...(flags.has('auto-join-port') ? { auto_join_port: flags.int('auto-join-port') } : {}),
+      auto_join: found ? where : '',
+      auto_join_scheme: flags.text('auto-join-scheme') ?? '',
+      auto_join_port: flags.int('auto-join-port') ?? 0,
+      leader_api_addr: found ? '' : where,
       ...(flags.has('leader-tls-servername') ? { leader_tls_servername: flags.text('leader-tls-servername') } : {}),
       leader_ca_cert: fileOr(flags.text('leader-ca-cert')) ?? '',
       leader_client_cert: fileOr(flags.text('leader-client-cert')) ?? '',
@@ -94,7 +95,7 @@ function change(
     async run({ client, args, print }) {
       const body = { server_id: (args[0] ?? '').trim() };
       if (body.server_id === '') throw new UsageError('Server id is required');
-      await doing(texts.failed, client.send({ method: 'POST', path: `sys/storage/raft/${verb}`, body }));
+      await doing(texts.failed, client.send({ method: 'PUT', path: `sys/storage/raft/${verb}`, body }));
       print.line(texts.done);
       return 0;
     },

@@ -100,7 +100,7 @@ const generateRoot: Command = {
 function startAttempt({ client, flags }: CommandContext): Promise<Fields> {
   const [otp, pgp] = [flags.text('otp'), flags.text('pgp-key')];
   if (otp && pgp) throw new UsageError('Error initializing: cannot specify both -otp and -pgp-key');
-  const body = { ...(otp ? { otp } : {}), ...(pgp ? { pgp_key: pgpKeys([pgp])[0] } : {}) };
+  const body = { otp: otp ?? '', pgp_key: pgp ? (pgpKeys([pgp])[0] ?? '') : '' };
   return doing('Error initializing root generation', sendRoot(client, 'attempt', { method: 'PUT', body }));
 }
 

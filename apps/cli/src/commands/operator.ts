@@ -43,10 +43,8 @@ const init: Command = {
   async run(context) {
     const { client, flags, print } = context;
     if (flags.bool('status')) {
-      const answer = await doing(
-        'Error checking initialization status',
-        client.send({ method: 'GET', path: 'sys/init' }),
-      );
+      // 2 means something else here
+      const answer = await doing('Error checking init status', client.send({ method: 'GET', path: 'sys/init' }), 1);
       const initialized = answer?.initialized === true;
       if (!print.value({ initialized })) print.line(initialized ? 'Vault is initialized' : 'Vault is not initialized');
       return initialized ? 0 : 2;
@@ -73,7 +71,7 @@ const DEFAULT_THRESHOLD = 3;
 
 /** Asks for the seal first, as Vault's client does: one that unseals by itself has recovery keys instead. */
 async function initPlan({ flags, probe }: CommandContext): Promise<InitPlan> {
-  const seal = await doing('Error checking seal status', probe.send({ method: 'GET', path: 'sys/seal-status' }));
+  const seal = await probe.send({ method: 'GET', path: 'sys/seal-status' });
   const recovery = seal?.recovery_seal === true;
   const [ours, others] = recovery ? [RECOVERY_FLAGS, KEY_FLAGS] : [KEY_FLAGS, RECOVERY_FLAGS];
   const [sharesFlag, thresholdFlag, pgpFlag] = ours;
@@ -82,21 +80,22 @@ async function initPlan({ flags, probe }: CommandContext): Promise<InitPlan> {
     throw new UsageError(
       `-${wrong} does not fit a seal of type ${String(seal?.type ?? 'unknown')}: use -${ours[others.findIndex((name) => name === wrong)] ?? ''}`,
     );
-  const shares = flags.int(sharesFlag) ?? DEFAULT_SHARES;
-  const threshold = flags.int(thresholdFlag) ?? Math.min(DEFAULT_THRESHOLD, Math.max(1, shares));
+  // 0 is what a flag has that was not given
+  const shares = flags.int(sharesFlag) || DEFAULT_SHARES;
+  const threshold = flags.int(thresholdFlag) || DEFAULT_THRESHOLD;
   const keys = pgpKeys(flags.texts(pgpFlag));
   const rootKey = flags.text('root-token-pgp-key');
   const [sharesField, thresholdField, pgpField] = recovery
     ? (['recovery_shares', 'recovery_threshold', 'recovery_pgp_keys'] as const)
     : (['secret_shares', 'secret_threshold', 'pgp_keys'] as const);
-  const entries: (readonly [string, unknown])[] = [
-    [sharesField, shares],
-    [thresholdField, threshold],
-  ];
-  if (keys.length > 0) entries.push([pgpField, keys]);
-  if (rootKey !== undefined) entries.push(['root_token_pgp_key', pgpKeys([rootKey])[0]]);
-  if (flags.has('stored-shares')) entries.push(['stored_shares', flags.int('stored-shares')]);
-  const body = Object.fromEntries(entries);
+  const body = {
+    [sharesField]: shares,
+    [thresholdField]: threshold,
+    [pgpField]: keys.length > 0 ? keys : null,
+    ...(recovery ? {} : { recovery_shares: 0, recovery_threshold: 0, recovery_pgp_keys: null }),
+    root_token_pgp_key: rootKey ? (pgpKeys([rootKey])[0] ?? '') : '',
+    ...(flags.has('stored-shares') ? { stored_shares: flags.int('stored-shares') } : {}),
+  };
   return { body, recovery, shares, threshold };
 }
 
@@ -144,23 +143,25 @@ const unseal: Command = {
     { name: 'reset', kind: 'bool', help: 'Forget the shares given so far.' },
     { name: 'migrate', kind: 'bool', help: 'Part of a seal migration.' },
   ],
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: 1, text: '1' },
   async run(context) {
-    const { client, flags, args } = context;
+    const { client, flags, args, print } = context;
     if (flags.bool('reset')) {
       const answer = await doing(
         'Error resetting unseal process',
         client.send({ method: 'PUT', path: 'sys/unseal', body: { reset: true } }),
       );
-      if (answer) printSeal(context, answer, undefined);
+      if (answer) printSeal(context, answer, await leaderOf(context));
       return 0;
     }
-    const key = (args[0] ?? (await askHidden(context, 'Unseal Key (will be hidden): '))).trim();
+    // the question goes where Vault's clients put it, unless what is printed there is for a program
+    const ask = (text: string): void => (print.format === 'table' ? print.text(text) : void process.stderr.write(text));
+    const key = (args[0]?.trim() || (await askHidden(context, 'Unseal Key (will be hidden): ', 1, ask))).trim();
     const answer = await doing(
       'Error unsealing',
       client.send({ method: 'PUT', path: 'sys/unseal', body: { key, reset: false, migrate: flags.bool('migrate') } }),
     );
-    if (answer) printSeal(context, answer, answer.sealed === true ? undefined : await leaderOf(context));
+    if (answer) printSeal(context, answer, await leaderOf(context));
     return 0;
   },
 };
@@ -243,7 +244,7 @@ const rotate: Command = {
   arguments: { min: 0, max: 0 },
   async run(context) {
     const { client, probe } = context;
-    await doing('Error rotating key', client.send({ method: 'PUT', path: 'sys/rotate' }));
+    await doing('Error rotating key', client.send({ method: 'POST', path: 'sys/rotate' }));
     const answer = await doing('Error reading key status', probe.send({ method: 'GET', path: 'sys/key-status' }));
     return answer ? printKeyStatus(context, answer, 'Success! Rotated key') : 0;
   },
@@ -256,9 +257,9 @@ const members: Command = {
   help: 'Lists the nodes of the cluster.\n\n    $ vault operator members',
   http: true,
   output: 'format',
-  arguments: { min: 0, max: 0 },
+  arguments: { min: 0, max: Number.POSITIVE_INFINITY },
   async run({ client, print }) {
-    const answer = await doing('Error getting HA status', client.send({ method: 'GET', path: 'sys/ha-status' }));
+    const answer = await client.send({ method: 'GET', path: 'sys/ha-status' });
     const nodes = (answer?.nodes ?? answer?.data?.nodes ?? []) as readonly Readonly<Record<string, unknown>>[];
     if (print.value({ Nodes: nodes })) return 0;
     const rows = nodes.map((node) =>

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { doing } from '../command-error.ts';
+import { cleanPath } from './generic.ts';
 
 const pathHelp: Command = {
   name: 'path-help',
@@ -10,11 +11,12 @@ const pathHelp: Command = {
   output: 'format',
   arguments: { min: 1, max: 1 },
   async run({ client, args, print }) {
-    const path = (args[0] ?? '').replace(/^\/+/, '');
+    const path = cleanPath(args[0] ?? '');
     const answer = await doing('Error retrieving help', client.send({ method: 'GET', path, query: { help: '1' } }));
     const help = answer?.help ?? answer?.data?.help;
-    if (print.value(answer?.openapi ?? answer?.data?.openapi ?? {})) return 0;
-    print.line(String(help ?? '').trimEnd());
+    // as Vault has it: JSON on one line, and the text in every other format
+    if (print.format === 'json') print.line(JSON.stringify(answer?.openapi ?? answer?.data?.openapi ?? null));
+    else print.line(String(help ?? ''));
     return 0;
   },
 };

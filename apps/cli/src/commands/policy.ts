@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { reason } from '../key-values.ts';
@@ -12,7 +13,8 @@ const write: Command = {
   http: true,
   arguments: { min: 2, max: 2 },
   async run({ client, args, print, readInput }) {
-    const [name = '', path = ''] = args;
+    const [name = ''] = args;
+    const path = (args[1] ?? '').trim();
     const lower = name.trim().toLowerCase();
     let policy: string;
     try {
@@ -64,7 +66,9 @@ const list: Command = {
       'Error listing policies',
       client.send({ method: 'GET', path: 'sys/policies/acl', query: { list: 'true' } }),
     );
-    const keys = (answer?.data?.keys ?? []) as readonly string[];
+    // a wrapped answer has no names to show
+    if (!answer?.data) throw new CommandError('Error listing policies: data from server response is empty');
+    const keys = (answer.data.keys ?? []) as readonly string[];
     if (!print.value(keys)) for (const key of keys) print.line(key);
     return 0;
   },
@@ -92,7 +96,7 @@ const fmt: Command = {
   help: 'Formats a policy file in place.\n\n    $ vault policy fmt my-policy.hcl',
   arguments: { min: 1, max: 1 },
   async run({ args, print }) {
-    const [path = ''] = args;
+    const path = (args[0] ?? '').trim().replace(/^~(?=\/|$)/, homedir());
     let text: string;
     try {
       text = readFileSync(path, 'utf8');

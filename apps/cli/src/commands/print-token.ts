@@ -6,8 +6,8 @@ const printToken: Command = {
   usage: '[options]',
   help: 'Prints the token that commands would use.\n\n    $ vault print token',
   http: true,
-  output: 'format',
-  arguments: { min: 0, max: 0 },
+  flags: 'own',
+  arguments: { min: 0, max: Number.POSITIVE_INFINITY },
   run({ client, print }) {
     print.line(client.settings.token ?? '');
     return 0;

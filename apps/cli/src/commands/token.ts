@@ -1,6 +1,9 @@
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
-import { UsageError, durationText } from '../flags.ts';
+import { UsageError } from '../flags.ts';
+import { durationString } from '../go-duration.ts';
+
+const many = Number.POSITIVE_INFINITY;
 
 const create: Command = {
   name: 'token create',
@@ -42,23 +45,24 @@ const create: Command = {
   ],
   arguments: { min: 0, max: 0 },
   async run({ client, flags, print }) {
-    const role = flags.text('role');
+    const role = flags.text('role') || undefined;
+    const duration = (name: string): string => durationString(flags.duration(name) ?? 0n);
     const type = flags.text('type') ?? 'service';
     const policies = flags.texts('policy');
     const metadata = flags.map('metadata');
     const body = {
-      ...(flags.has('id') ? { id: flags.text('id') } : {}),
+      ...(flags.text('id') ? { id: flags.text('id') } : {}),
       ...(policies.length > 0 ? { policies } : {}),
       ...(Object.keys(metadata).length > 0 ? { meta: metadata } : {}),
-      ttl: durationText(flags.text('ttl')),
-      explicit_max_ttl: durationText(flags.text('explicit-max-ttl')),
-      period: durationText(flags.text('period')),
+      ttl: duration('ttl'),
+      explicit_max_ttl: duration('explicit-max-ttl'),
+      period: duration('period'),
       ...(flags.bool('orphan') ? { no_parent: true } : {}),
       ...(flags.bool('no-default-policy') ? { no_default_policy: true } : {}),
       display_name: flags.text('display-name') ?? '',
       num_uses: flags.int('use-limit') ?? 0,
-      ...(type === 'batch' ? {} : { renewable: flags.boolOr('renewable') ?? true }),
-      type,
+      renewable: type === 'batch' ? false : (flags.boolOr('renewable') ?? true),
+      ...(type === '' ? {} : { type }),
       entity_alias: flags.text('entity-alias') ?? '',
     };
     const path = role === undefined ? 'auth/token/create' : `auth/token/create/${role}`;
@@ -75,12 +79,15 @@ const lookup: Command = {
   http: true,
   output: 'format',
   flags: [{ name: 'accessor', kind: 'bool', help: 'Take the argument for an accessor.' }],
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: many },
   async run({ client, flags, args, print }) {
-    const [value] = args;
+    const value = args[0]?.trim() || undefined;
     const byAccessor = flags.bool('accessor');
-    if (byAccessor && value === undefined)
-      throw new UsageError('Not enough arguments with -accessor (expected 1, got 0)');
+    if (byAccessor && args.length !== 1)
+      throw new UsageError(
+        `${args.length < 1 ? 'Not enough' : 'Too many'} arguments with -accessor (expected 1, got ${String(args.length)})`,
+      );
+    if (args.length > 1) throw new UsageError(`Too many arguments (expected 0-1, got ${String(args.length)})`);
     const request =
       value === undefined
         ? ({ method: 'GET', path: 'auth/token/lookup-self' } as const)
@@ -109,17 +116,17 @@ const renew: Command = {
       aliases: ['i'],
     },
   ],
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: 1, text: '1' },
   async run({ client, flags, args, print }) {
-    const [value] = args;
-    const increment = flags.has('increment') ? { increment: durationText(flags.text('increment')) } : {};
+    const value = args[0]?.trim() || undefined;
+    const increment = flags.seconds('increment');
     const request =
       value === undefined
-        ? { path: 'auth/token/renew-self', body: increment }
+        ? ({ method: 'PUT', path: 'auth/token/renew-self', body: { increment } } as const)
         : flags.bool('accessor')
-          ? { path: 'auth/token/renew-accessor', body: { accessor: value, ...increment } }
-          : { path: 'auth/token/renew', body: { token: value, ...increment } };
-    const answer = await doing('Error renewing token', client.send({ method: 'PUT', ...request }));
+          ? ({ method: 'POST', path: 'auth/token/renew-accessor', body: { accessor: value, increment } } as const)
+          : ({ method: 'PUT', path: 'auth/token/renew', body: { increment, token: value } } as const);
+    const answer = await doing('Error renewing token', client.send(request));
     return answer ? print.secret(answer) : 0;
   },
 };
@@ -140,27 +147,29 @@ const revoke: Command = {
       help: 'What to revoke: "orphan" leaves the children, "path" takes the argument for a path.',
     },
   ],
-  arguments: { min: 0, max: 1 },
+  arguments: { min: 0, max: many },
   async run({ client, flags, args, print }) {
-    const [value] = args;
+    const value = args[0]?.trim() ?? '';
     const mode = flags.text('mode') ?? '';
-    const self = flags.bool('self');
-    const byAccessor = flags.bool('accessor');
-    if (!self && value === undefined) throw new UsageError('Not enough arguments (expected 1 or -self, got 0)');
-    if (self && value !== undefined) throw new UsageError('Too many arguments with -self (expected 0, got 1)');
+    const [self, byAccessor] = [flags.bool('self'), flags.bool('accessor')];
+    const got = `got ${String(args.length)}`;
     if (!['', 'orphan', 'path'].includes(mode)) throw new UsageError(`Invalid mode: ${mode}`);
-    if (self && byAccessor) throw new UsageError('Cannot use -accessor with -self');
-    if (mode !== '' && byAccessor) throw new UsageError(`Cannot use -accessor with -mode=${mode}`);
+    if (self && args.length > 0) throw new UsageError(`Too many arguments with -self (expected 0, ${got})`);
+    if (!self && args.length > 1) throw new UsageError(`Too many arguments (expected 1 or -self, ${got})`);
+    if (!self && args.length < 1) throw new UsageError(`Not enough arguments (expected 1 or -self, ${got})`);
+    if (self && byAccessor) throw new UsageError('Cannot use -self with -accessor!');
+    if (self && mode !== '') throw new UsageError('Cannot use -self with -mode!');
+    if (byAccessor && mode !== '') throw new UsageError(`Cannot use -accessor with -mode=${mode}!`);
     const request = self
-      ? { path: 'auth/token/revoke-self' }
+      ? ({ method: 'PUT', path: 'auth/token/revoke-self' } as const)
       : byAccessor
-        ? { path: 'auth/token/revoke-accessor', body: { accessor: value } }
+        ? ({ method: 'POST', path: 'auth/token/revoke-accessor', body: { accessor: value } } as const)
         : mode === 'orphan'
-          ? { path: 'auth/token/revoke-orphan', body: { token: value } }
+          ? ({ method: 'PUT', path: 'auth/token/revoke-orphan', body: { token: value } } as const)
           : mode === 'path'
-            ? { path: `sys/revoke-prefix/${value ?? ''}` }
-            : { path: 'auth/token/revoke', body: { token: value } };
-    await doing('Error revoking token', client.send({ method: 'PUT', ...request }));
+            ? ({ method: 'PUT', path: `sys/leases/revoke-prefix/${value}` } as const)
+            : ({ method: 'PUT', path: 'auth/token/revoke', body: { token: value } } as const);
+    await doing('Error revoking token', client.send(request));
     print.line('Success! Revoked token (if it existed)');
     return 0;
   },
@@ -176,15 +185,22 @@ const capabilities: Command = {
   arguments: { min: 1, max: 2 },
   async run({ client, args, print }) {
     const [first = '', second] = args;
-    const request =
-      second === undefined
-        ? { path: 'sys/capabilities-self', body: { path: first } }
-        : { path: 'sys/capabilities', body: { path: second, token: first } };
-    const answer = await doing('Error listing capabilities', client.send({ method: 'POST', ...request }));
-    const found = answer?.data?.capabilities;
-    if (!Array.isArray(found)) throw new CommandError('Error listing capabilities: the answer has none');
-    const names = found.map(String).sort();
-    if (!print.value(names)) print.line(names.join(', '));
+    const own = client.settings.token ?? '';
+    const [token, path] = second === undefined || first === '' ? [own, second ?? first] : [first, second];
+    const answer = await doing(
+      'Error listing capabilities',
+      client.send({
+        method: 'POST',
+        path: token === own ? 'sys/capabilities-self' : 'sys/capabilities',
+        body: { path, token },
+      }),
+    );
+    if (!answer?.data) throw new CommandError('Error listing capabilities: data from server response is empty');
+    const named = Object.hasOwn(answer.data, path) ? answer.data[path] : undefined;
+    const found = Array.isArray(named) && named.length > 0 ? named : answer.data.capabilities;
+    if (!Array.isArray(found)) throw new CommandError('No capabilities found', 1);
+    const names = found.map(String);
+    if (!print.value(names)) print.line(names.sort().join(', '));
     return 0;
   },
 };

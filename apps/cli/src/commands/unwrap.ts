@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
-import { CommandError, doing } from '../command-error.ts';
+import { doing } from '../command-error.ts';
+import { orMissing } from './generic.ts';
 
 const unwrap: Command = {
   name: 'unwrap',
@@ -10,16 +11,22 @@ const unwrap: Command = {
   output: 'field',
   arguments: { min: 0, max: 1 },
   async run({ client, args, print }) {
-    const [token] = args;
-    const body = token === undefined || token === client.settings.token ? undefined : { token };
+    const token = args[0]?.trim() || undefined;
+    const { token: own } = client.settings;
+    const body = token === undefined || own === undefined || token === own ? null : { token };
     const request = {
       method: 'PUT',
       path: 'sys/wrapping/unwrap',
-      ...(body ? { body } : {}),
-      ...(client.settings.token ? {} : token ? { token } : {}),
+      body,
+      ...(own === undefined && token !== undefined ? { token } : {}),
     } as const;
-    const answer = await doing('Error unwrapping', client.send(request));
-    if (!answer) throw new CommandError('Could not find wrapped response');
+    // what was wrapped may be the answer to a read of nothing
+    const answer = await doing('Error unwrapping', orMissing(client.send(request)));
+    if (!answer) {
+      if (print.format === 'table') print.line('Successfully unwrapped. There was no data in the wrapped secret.');
+      return 0;
+    }
+    if (print.field === undefined && Array.isArray(answer.data?.keys)) return print.keys(answer);
     return print.secret(answer);
   },
 };

@@ -5,12 +5,14 @@ const version: Command = {
   synopsis: 'Prints the Coffer version',
   usage: '',
   help: 'Prints the version of this program.\n\n    $ vault version',
-  output: 'format',
-  arguments: { min: 0, max: 0 },
-  run({ print, program }) {
+  flags: 'own',
+  arguments: { min: 0, max: Number.POSITIVE_INFINITY },
+  run({ print, program, args }) {
     const own = '0.1.0';
     const api = '1.21.0';
-    if (!print.value({ version: own, api_version: api })) {
+    // Vault knows no format here: what the environment says is for other commands.
+    const asked = args.some((word) => /^--?format(=|$)/.test(word));
+    if (!asked || !print.value({ version: own, api_version: api })) {
       print.line(
         program === 'vault'
           ? `Vault v${api}+coffer.${own} (coffer), built 2026-11-24T00:00:00Z`

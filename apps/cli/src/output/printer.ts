@@ -1,7 +1,7 @@
 import type { ApiResponse } from '@coffer/api-client';
 import { UsageError } from '../flags.ts';
 import { goValue } from './go-value.ts';
-import { enveloped, secretJson, secretRows } from './secret.ts';
+import { cell, enveloped, secretJson, secretRows } from './secret.ts';
 import { titledTable } from './table.ts';
 
 export type Format = 'table' | 'json' | 'yaml' | 'pretty' | 'raw';
@@ -46,15 +46,22 @@ export class Printer {
     this.#streams.err(`${text}\n`);
   }
 
-  /** Any value in JSON or YAML. @returns whether that was asked for */
+  /** Any value in JSON or YAML. @returns whether that was asked for @throws UsageError for other formats */
   value(value: unknown): boolean {
-    if (this.format === 'json') this.line(JSON.stringify(value, null, 2));
-    else if (this.format === 'yaml') this.line(this.#inYaml(value));
-    else if (this.format === 'pretty')
-      throw new UsageError('Could not parse output: cannot use the pretty formatter for this type');
-    else if (this.format === 'raw') throw new UsageError('This command does not support the -format=raw option.');
-    else return false;
-    return true;
+    switch (this.format) {
+      case 'json':
+        this.line(JSON.stringify(value, null, 2));
+        return true;
+      case 'yaml':
+        this.line(this.#inYaml(value));
+        return true;
+      case 'pretty':
+        throw new UsageError('Could not parse output: cannot use the pretty formatter for this type');
+      case 'raw':
+        throw new UsageError('This command does not support the -format=raw option.');
+      case 'table':
+        return false;
+    }
   }
 
   #inYaml(value: unknown): string {
@@ -90,37 +97,58 @@ export class Printer {
 
   /** One field, without a line end. @returns the exit code */
   fieldOf(answer: ApiResponse, field: string): number {
-    const value = fieldValue(enveloped(answer), field);
-    if (value === undefined) {
+    const response = enveloped(answer);
+    const value = fieldValue(response, field);
+    if (value !== undefined && value !== null && this.format === 'table') this.warnings(response);
+    return this.plainField(field, value);
+  }
+
+  /** @returns the exit code: 1 where there is no such value */
+  plainField(field: string, value: unknown): number {
+    if (value === undefined || value === null) {
       this.error(`Field "${field}" not present in secret`);
       return 1;
     }
-    return this.plainField(value);
-  }
-
-  plainField(value: unknown): number {
     if (this.format === 'json') this.text(JSON.stringify(value, null, 2));
-    else if (this.format === 'yaml') this.text(this.#inYaml(value));
-    else this.text(goValue(value));
+    else if (this.format === 'yaml') this.text(`${this.#inYaml(value)}\n`);
+    else if (this.format !== 'pretty') this.text(goValue(value));
     return 0;
   }
 
-  /** Names below a path. @returns the exit code */
-  keys(response: ApiResponse, path: string): number {
-    const keys = response.data?.keys;
-    if (this.field !== undefined) return this.fieldOf(response, this.field);
-    if (!Array.isArray(keys)) {
-      this.error(`No entries found at ${path}`);
-      return 2;
-    }
+  /** Names below a path, in their order. @returns the exit code */
+  keys(response: ApiResponse): number {
+    const keys = (response.data?.keys ?? []) as readonly unknown[];
     if (this.value(keys)) return 0;
     this.warnings(response);
+    if (keys.length === 0) return 0;
     this.line(
       titledTable(
         ['Keys'],
-        keys.map((key) => [String(key)]),
+        keys
+          .map(String)
+          .sort()
+          .map((key) => [key]),
       ),
     );
+    return 0;
+  }
+
+  /** As `keys`, with what the server tells of each (`key_info`); in JSON, the whole answer. @returns the exit code */
+  detailedKeys(response: ApiResponse): number {
+    const info = response.data?.key_info as Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
+    if (this.format === 'json') return this.secret(response);
+    if (this.format !== 'table' || !info || Object.keys(info).length === 0) return this.keys(response);
+    this.warnings(response);
+    const keys = ((response.data?.keys ?? []) as readonly unknown[]).map(String).sort();
+    const headers = [...new Set(keys.flatMap((key) => Object.keys(info[key] ?? {})))].sort();
+    const rows = keys.map((key) => [
+      key,
+      ...headers.map((header) => {
+        const value = info[key]?.[header];
+        return value === undefined ? '' : cell(header, value);
+      }),
+    ]);
+    if (rows.length > 0) this.line(titledTable(['Keys', ...headers], rows));
     return 0;
   }
 }
@@ -138,40 +166,37 @@ function wrap(text: string): string {
   return [...lines, line].join('\n  ');
 }
 
+/** What Vault's clients find under a name: an answer that logs in or is wrapped has other names than data. */
 function fieldValue(response: ApiResponse, field: string): unknown {
-  const { auth, wrap_info: wrap, data } = response;
-  if (wrap) {
-    const wrapFields: Readonly<Record<string, unknown>> = {
-      wrapping_token: wrap.token,
-      wrapping_accessor: wrap.accessor,
-      wrapping_token_ttl: wrap.ttl,
-      wrapping_token_creation_time: wrap.creation_time,
-      wrapping_token_creation_path: wrap.creation_path,
-      wrapped_accessor: wrap.wrapped_accessor,
-    };
-    if (Object.hasOwn(wrapFields, field)) return wrapFields[field];
-  }
-  if (auth) {
-    const authFields: Readonly<Record<string, unknown>> = {
-      token: auth.client_token,
-      token_accessor: auth.accessor,
-      token_duration: auth.lease_duration,
-      token_renewable: auth.renewable,
-      token_policies: auth.token_policies,
-      identity_policies: auth.identity_policies ?? [],
-      policies: auth.policies,
-    };
-    if (Object.hasOwn(authFields, field)) return authFields[field];
-  }
-  if (field === 'refresh_interval' && response.lease_duration) return response.lease_duration;
-  const inner =
-    data &&
-    Object.hasOwn(data, 'data') &&
-    typeof data.data === 'object' &&
-    data.data !== null &&
-    Object.hasOwn(data, 'metadata')
-      ? (data.data as Readonly<Record<string, unknown>>)
-      : undefined;
-  if (data && Object.hasOwn(data, field)) return data[field];
-  return inner && Object.hasOwn(inner, field) ? inner[field] : undefined;
+  const { auth, wrap_info: wrap } = response;
+  const data = response.data ?? {};
+  const envelope: Readonly<Record<string, unknown>> = auth
+    ? {
+        token: auth.client_token,
+        token_accessor: auth.accessor,
+        token_duration: auth.lease_duration,
+        token_renewable: auth.renewable,
+        token_policies: auth.token_policies ?? [],
+        identity_policies: auth.identity_policies ?? [],
+        policies: auth.policies ?? [],
+      }
+    : wrap
+      ? {
+          wrapping_token: wrap.token,
+          wrapping_accessor: wrap.accessor,
+          wrapping_token_ttl: wrap.ttl,
+          wrapping_token_creation_time: wrap.creation_time,
+          wrapping_token_creation_path: wrap.creation_path,
+          wrapped_accessor: wrap.wrapped_accessor ?? '',
+        }
+      : {
+          lease_duration: response.lease_duration ?? 0,
+          lease_id: response.lease_id ?? '',
+          request_id: response.request_id ?? '',
+          renewable: response.renewable ?? false,
+          refresh_interval: response.lease_duration ?? 0,
+          data: Object.hasOwn(data, 'data') ? data.data : data,
+        };
+  if (Object.hasOwn(envelope, field)) return envelope[field];
+  return Object.hasOwn(data, field) ? data[field] : undefined;
 }
