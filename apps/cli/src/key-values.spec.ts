@@ -31,8 +31,12 @@ describe('data on the command line', () => {
   });
 
   it('keeps every digit of numbers in JSON', () => {
-    const text = '{"big":12345678901234567890,"float":1.50,"exp":1E3}';
+    const text = '{"big":12345678901234567890,"exp":1E3,"float":1.50}';
     expect(JSON.stringify(parse(['-'], text))).toBe(text);
+  });
+
+  it('passes over empty words, and sorts as Go does', () => {
+    expect(Object.keys(parse(['b=1', '', 'a=2']))).toEqual(['a', 'b']);
   });
 
   it('makes own properties of hostile names', () => {

@@ -1,21 +1,14 @@
 import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { durationText, settingText } from '../flags.ts';
-import type { FlagSpec, FlagValues } from '../flags.ts';
 import { loginHelp } from '../login-help.ts';
 import { goValue } from '../output/go-value.ts';
 import { titledTable } from '../output/table.ts';
 import { cleanPath } from './generic.ts';
+import { enableFlags, optionsOf, tuneFlags, tuning } from './mount-flags.ts';
+import type { MountKind } from './mount-flags.ts';
 
-/** `secrets …` and `auth …` say the same of two tables. */
-interface Kind {
-  readonly word: 'secrets' | 'auth';
-  readonly api: string;
-  readonly noun: string;
-  readonly plural: string;
-}
-
-const KINDS: readonly Kind[] = [
+const KINDS: readonly MountKind[] = [
   { word: 'secrets', api: 'sys/mounts', noun: 'secrets engine', plural: 'secrets engines' },
   { word: 'auth', api: 'sys/auth', noun: 'auth method', plural: 'auth methods' },
 ];
@@ -45,137 +38,7 @@ function withSlash(path: string): string {
 /** The path of a mount that is there, with a slash behind it. */
 const mountPath = (path: string): string => withSlash(cleanPath(path));
 
-const sharedFlags: readonly FlagSpec[] = [
-  {
-    name: 'allowed-response-headers',
-    kind: 'texts',
-    value: 'string',
-    help: 'A header that the engine may set; may be given several times.',
-  },
-  {
-    name: 'audit-non-hmac-request-keys',
-    kind: 'texts',
-    value: 'string',
-    help: 'A request field that the audit log shows in clear; may be given several times.',
-  },
-  {
-    name: 'audit-non-hmac-response-keys',
-    kind: 'texts',
-    value: 'string',
-    help: 'A response field that the audit log shows in clear; may be given several times.',
-  },
-  {
-    name: 'default-lease-ttl',
-    kind: 'duration',
-    value: 'duration',
-    help: 'TTL of leases; the default of the system if left out.',
-  },
-  { name: 'description', kind: 'text', value: 'string', help: 'What the mount is for.' },
-  {
-    name: 'listing-visibility',
-    kind: 'text',
-    value: 'string',
-    help: 'Whether unauthenticated listings show it: "unauth" or "hidden".',
-  },
-  {
-    name: 'max-lease-ttl',
-    kind: 'duration',
-    value: 'duration',
-    help: 'Longest TTL of leases; the limit of the system if left out.',
-  },
-  { name: 'options', kind: 'map', value: 'key=value', help: 'An option of the engine; may be given several times.' },
-  {
-    name: 'passthrough-request-headers',
-    kind: 'texts',
-    value: 'string',
-    help: 'A header that the engine gets to see; may be given several times.',
-  },
-  { name: 'plugin-version', kind: 'text', value: 'string', help: 'Version of the plugin.' },
-  { name: 'version', kind: 'int', value: 'int', help: 'Version of the engine; for KV.' },
-];
-
-const tokenTypeFlag: FlagSpec = {
-  name: 'token-type',
-  kind: 'text',
-  value: 'string',
-  help: 'Type of the tokens of logins.',
-};
-
-const lockoutFlags: readonly FlagSpec[] = [
-  {
-    name: 'user-lockout-threshold',
-    kind: 'uint',
-    value: 'uint',
-    help: 'Failed logins after which a user is locked out.',
-  },
-  { name: 'user-lockout-duration', kind: 'duration', value: 'duration', help: 'How long a user is locked out.' },
-  {
-    name: 'user-lockout-counter-reset-duration',
-    kind: 'duration',
-    value: 'duration',
-    help: 'After how long failed logins are forgotten.',
-  },
-  { name: 'user-lockout-disable', kind: 'bool', help: 'Lock nobody out.' },
-];
-
-const newMountFlags: readonly FlagSpec[] = [
-  { name: 'path', kind: 'text', value: 'string', help: 'Where to mount it; the name of the type if left out.' },
-  { name: 'local', kind: 'bool', help: 'Not replicated to other clusters.' },
-  { name: 'seal-wrap', kind: 'bool', help: 'Wrap stored values by the seal, too.' },
-  { name: 'external-entropy-access', kind: 'bool', help: "Let the engine use the seal's entropy." },
-  { name: 'plugin-name', kind: 'text', value: 'string', help: 'Name of the plugin.' },
-];
-const cacheFlag: FlagSpec = { name: 'force-no-cache', kind: 'bool', help: 'Do not cache what the engine stores.' };
-
-const enableFlags = ({ word }: Kind): readonly FlagSpec[] => [
-  ...sharedFlags,
-  ...newMountFlags,
-  word === 'auth' ? tokenTypeFlag : cacheFlag,
-];
-const tuneFlags = ({ word }: Kind): readonly FlagSpec[] =>
-  word === 'auth' ? [...sharedFlags, tokenTypeFlag, ...lockoutFlags] : sharedFlags;
-
-/** Settings that were given, under their names in the API. */
-function tuning(flags: FlagValues): Record<string, unknown> {
-  const given: [string, unknown][] = [];
-  const list = (name: string): void => {
-    if (flags.has(name)) given.push([name.replaceAll('-', '_'), flags.texts(name)]);
-  };
-  const text = (name: string): void => {
-    if (flags.text(name)) given.push([name.replaceAll('-', '_'), flags.text(name)]);
-  };
-  list('audit-non-hmac-request-keys');
-  list('audit-non-hmac-response-keys');
-  text('listing-visibility');
-  list('passthrough-request-headers');
-  list('allowed-response-headers');
-  text('token-type');
-  text('plugin-version');
-  const lockout = lockoutSettings(flags);
-  if (lockout) given.push(['user_lockout_config', lockout]);
-  return Object.fromEntries(given);
-}
-
-function lockoutSettings(flags: FlagValues): Record<string, unknown> | undefined {
-  if (!lockoutFlags.some(({ name }) => flags.has(name))) return undefined;
-  const duration = (name: string): string => settingText(flags.duration(name));
-  const settings: readonly (readonly [string, unknown])[] = [
-    ['lockout_threshold', flags.text('user-lockout-threshold') ?? ''],
-    ['lockout_duration', duration('user-lockout-duration')],
-    ['lockout_counter_reset_duration', duration('user-lockout-counter-reset-duration')],
-    ['lockout_disable', flags.boolOr('user-lockout-disable') ?? ''],
-  ];
-  return Object.fromEntries(settings.filter(([, value]) => value !== ''));
-}
-
-/** Options of the engine; its version has a flag of its own. */
-function optionsOf(flags: FlagValues): Readonly<Record<string, string>> | null {
-  const version = flags.int('version') ?? 0;
-  const options = { ...flags.map('options'), ...(version > 0 ? { version: String(version) } : {}) };
-  return Object.keys(options).length > 0 ? options : null;
-}
-
-function enable(kind: Kind): Command {
+function enable(kind: MountKind): Command {
   return {
     name: `${kind.word} enable`,
     synopsis: `Enable ${kind.word === 'auth' ? 'a new auth method' : 'a secrets engine'}`,
@@ -213,7 +76,7 @@ function enable(kind: Kind): Command {
   };
 }
 
-function disable(kind: Kind): Command {
+function disable(kind: MountKind): Command {
   return {
     name: `${kind.word} disable`,
     synopsis: `Disable ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'}`,
@@ -233,7 +96,7 @@ function disable(kind: Kind): Command {
   };
 }
 
-function list(kind: Kind): Command {
+function list(kind: MountKind): Command {
   return {
     name: `${kind.word} list`,
     synopsis: `List enabled ${kind.plural}`,
@@ -276,7 +139,7 @@ const simpleRow = (path: string, mount: Mount): readonly string[] => [
   mount.description,
 ];
 
-function detailedTitles({ word }: Kind): readonly string[] {
+function detailedTitles({ word }: MountKind): readonly string[] {
   const rest = [
     'Replication',
     'Seal Wrap',
@@ -294,7 +157,7 @@ function detailedTitles({ word }: Kind): readonly string[] {
     : ['Path', 'Plugin', 'Accessor', 'Default TTL', 'Max TTL', 'Force No Cache', ...rest];
 }
 
-function detailedRow(kind: Kind, path: string, mount: Mount): readonly string[] {
+function detailedRow(kind: MountKind, path: string, mount: Mount): readonly string[] {
   const fixed = mount.type === 'system' || mount.type === 'cubbyhole';
   const ttl = (value: unknown): string => (fixed ? '' : value === 0 || value === undefined ? 'system' : goValue(value));
   const { config } = mount;
@@ -318,7 +181,7 @@ function detailedRow(kind: Kind, path: string, mount: Mount): readonly string[] 
   ];
 }
 
-function tune(kind: Kind): Command {
+function tune(kind: MountKind): Command {
   return {
     name: `${kind.word} tune`,
     synopsis: `Tunes ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'} configuration`,
@@ -351,7 +214,7 @@ function tune(kind: Kind): Command {
   };
 }
 
-function move(kind: Kind): Command {
+function move(kind: MountKind): Command {
   return {
     name: `${kind.word} move`,
     synopsis: `Move ${kind.word === 'auth' ? 'an auth method' : 'a secrets engine'} to a new path`,

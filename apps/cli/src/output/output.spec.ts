@@ -68,6 +68,44 @@ describe('answers', () => {
     expect(printed('table', 'toString', SECRET).code).toBe(1);
   });
 
+  it('finds what the envelope has, and data as a whole', () => {
+    expect(printed('table', 'lease_duration', SECRET).out).toBe('0');
+    expect(printed('table', 'request_id', SECRET).out).toBe('r');
+    expect(printed('json', 'renewable', SECRET).out).toBe('false');
+    expect(printed('table', 'data', '{"data":{"a":"b"}}').out).toBe('map[a:b]');
+    expect(printed('table', 'data', '{"data":{"data":{"c":1},"metadata":{}}}').out).toBe('map[c:1]');
+    expect(printed('table', 'c', '{"data":{"data":{"c":1},"metadata":{}}}').code).toBe(1);
+    const login = '{"auth":{"client_token":"t","policies":["a","b"],"lease_duration":5}}';
+    expect(printed('table', 'token', login).out).toBe('t');
+    expect(printed('table', 'policies', login).out).toBe('[a b]');
+    expect(printed('table', 'lease_id', login).code).toBe(1);
+    expect(printed('table', 'wrapping_token', '{"wrap_info":{"token":"w","ttl":60}}').out).toBe('w');
+  });
+
+  it('says of one field what the server warned of', () => {
+    expect(printed('table', 'a', '{"data":{"a":"b"},"warnings":["mind this"]}').err).toContain('mind this');
+    expect(printed('json', 'a', '{"data":{"a":"b"},"warnings":["mind this"]}').err).toBe('');
+  });
+
+  it('lists names in their order, with what the server tells of them if that is asked for', () => {
+    const listed = '{"data":{"keys":["b","a"],"key_info":{"a":{"ttl":3600,"by":"ann"}}}}';
+    const shown = (work: (print: Printer) => number, format: Format = 'table'): string => {
+      let out = '';
+      const streams = { out: (more: string) => void (out += more), err: () => undefined };
+      work(new Printer(format, undefined, streams, toYaml));
+      return out;
+    };
+    const answer = JSON.parse(listed) as ApiResponse;
+    expect(shown((print) => print.keys(answer))).toBe('Keys\n----\na\nb\n');
+    expect(shown((print) => print.detailedKeys(answer))).toBe(
+      'Keys    by     ttl\n----    --     ---\na       ann    1h\nb       n/a    n/a\n',
+    );
+    expect(shown((print) => print.keys({ data: { keys: [] } }))).toBe('');
+    expect(JSON.parse(shown((print) => print.detailedKeys(answer), 'json'))).toMatchObject({
+      data: { keys: ['b', 'a'] },
+    });
+  });
+
   it('takes an answer without an envelope for data', () => {
     expect(enveloped({ initialized: true })).toEqual({ data: { initialized: true } });
     expect(enveloped({ data: null, request_id: 'r' })).toEqual({ data: null, request_id: 'r' });
