@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { silentLog, systemClock } from '@coffer/kernel';
-import { isTableName, postgresqlStore } from '@coffer/storage-remote';
+import { isTableName, postgresqlLock, postgresqlStore } from '@coffer/storage-remote';
 import type { Group, RemoteStore } from '@coffer/storage-remote';
 import { runPostgresql } from '../../databases/index.ts';
 import type { RunningPostgresql } from '../../databases/index.ts';
@@ -143,6 +145,45 @@ describe('a store in PostgreSQL', () => {
 
   it('creates nothing where it may not, and says what is missing', async () => {
     await expect(open('by_hand', false)).rejects.toMatchObject({ name: 'StorageError', code: 'corrupt' });
+  });
+
+  it('works on tables that were made by hand as the documentation shows, by a user with no more rights than it says', async () => {
+    const documentation = readFileSync(join(import.meta.dirname, '../../../../../docs/configuration.md'), 'utf8');
+    const [, made = ''] = /```sql\n([^`]*)```/.exec(documentation) ?? [];
+    expect(made).toContain('CREATE TABLE coffer_ha_locks');
+    server.run(made);
+    server.run('CREATE ROLE modest LOGIN');
+    server.run('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+    server.run(
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON coffer_kv_store, coffer_kv_store_head, coffer_kv_store_feed, coffer_ha_locks TO modest',
+    );
+    const settings = {
+      connectionUrl: server.url.replace('//coffer@', '//modest@'),
+      parallelMax: 4,
+      idleMax: 1,
+      connectRetries: 0,
+      table: 'coffer_kv_store',
+      lockTable: 'coffer_ha_locks',
+      createsTables: false,
+    };
+    const [store, lock] = [
+      postgresqlStore(settings, systemClock, silentLog),
+      postgresqlLock(settings, systemClock, silentLog),
+    ];
+    stores.push(store);
+    await store.open();
+    try {
+      await lock.open();
+      expect(await lock.write({ epoch: 1, beat: 1, holder: undefined })).toBe(true);
+      expect(await lock.read()).toEqual({ epoch: 1, beat: 1, holder: undefined });
+    } finally {
+      await lock.close();
+    }
+    await store.claim(1);
+    expect(await store.commit(group(1, 0, { 'a/b': 'one', c: undefined }))).toBe(true);
+    expect((await store.list('', {})).value).toEqual(['a/']);
+    await store.trim(1);
+    expect((await store.feed(0)).groups).toEqual([]);
   });
 
   it('refuses a table of another program', async () => {
