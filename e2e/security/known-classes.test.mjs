@@ -192,7 +192,8 @@ describe('rights', () => {
             token,
             headers: { 'X-Vault-No-Request-Forwarding': '' },
           });
-          assert.equal(status, 403, `${method} ${path}`);
+          // What is written to a folder is refused whoever asks.
+          assert.ok(status === 403 || (end === '/' && status === 400), `${method} ${path}: ${status}`);
         }
       }
     }
