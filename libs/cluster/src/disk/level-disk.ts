@@ -1,15 +1,17 @@
 import { assert, assertNever } from '@coffer/kernel';
 import { type StorageError, type KeyRange, type ListOptions, type WriteOp } from '@coffer/storage';
-import type { Entry, HardState, LogIndex, SnapshotMeta, Term } from 'raft-ts';
+import type { HardState, LogIndex, SnapshotMeta, Term } from 'raft-ts';
+import type { DiskChange, Durable } from './disk-change.ts';
+import { dropMemberChanges } from './drop-member-changes.ts';
 import { IDENTITY_KEY, MEMBERS_KEY, META_KEY } from './disk-keys.ts';
 import { encodeIdentity, type DiskIdentity } from './identity.ts';
-import { listNames } from './list-names.ts';
 import { loadDisk, type Found } from './load-disk.ts';
 import type { LogStore } from './log-store.ts';
 import { encodeMembers, type Members } from './members.ts';
 import { EMPTY_META, encodeMeta, type DiskMeta } from './meta.codec.ts';
-import { isFault, levelError, openLevel, written, type Level } from './open-level.ts';
-import { Overlay } from './overlay.ts';
+import { OneWrite } from './one-write.ts';
+import { levelError, openLevel, written, type Level } from './open-level.ts';
+import { PresentState } from './present-state.ts';
 import { RangeClearing } from './range-clearing.ts';
 import { RestoreStaging } from './restore-staging.ts';
 import type { OpenRestore, RestoreStep, StateRecord } from './restore.codec.ts';
@@ -17,19 +19,8 @@ import { SpaceKeeper } from './space-keeper.ts';
 import { below, generationKeys, statePrefix, statesIn } from './state-roots.ts';
 import { StateView } from './state-view.ts';
 
-/** How far a disk is. */
-export type Durable = Pick<DiskMeta, 'term' | 'applied' | 'cut'>;
-
-/** What one batch makes durable. */
-export interface DiskChange {
-  readonly entries: readonly Entry[];
-  readonly hardState?: HardState;
-  /** Entries up to here are no longer needed. */
-  readonly cutUpTo?: LogIndex;
-}
-
 /**
- * The disk of a node: one LevelDB with log, vote, members and state. What was applied lies in memory (`Overlay`) until
+ * The disk of a node: one LevelDB with log, vote, members and state. What was applied lies in memory (`PresentState`) until
  * the next batch takes it along, so that applying costs no write of its own; a batch is always synced, and its record of
  * the applied index always matches the state in it. Not for use from two places at once, but for reads.
  */
@@ -40,7 +31,8 @@ export class LevelDisk {
   readonly #db: Level;
   readonly #space: SpaceKeeper;
   readonly #clearing: RangeClearing;
-  readonly #overlay = new Overlay();
+  readonly #oneWrite = new OneWrite();
+  readonly #state: PresentState;
   readonly #restore: RestoreStaging;
   #identity: DiskIdentity | undefined;
   #meta: DiskMeta;
@@ -48,14 +40,10 @@ export class LevelDisk {
   #members: Members;
   #membersChanged = false;
   #root: LogIndex;
-  #prefix: string;
   /** States that are out of reach once the next batch is written. */
   #garbage: string[] = [];
   #applied: LogIndex;
   #appliedTerm: Term;
-  /** The last write or clearing; the next begins after it. */
-  #tail: Promise<void> = Promise.resolve();
-  #busy = false;
   #onFault: (error: StorageError) => void = () => undefined;
 
   private constructor(db: Level, oldTables: readonly string[], found: Found) {
@@ -65,7 +53,7 @@ export class LevelDisk {
     this.#clearing = new RangeClearing({
       db,
       space: this.#space,
-      exclusively: (run) => this.#exclusively(run),
+      exclusively: (run) => this.#oneWrite.run(run),
       failed: (error) => this.#onFault(levelError('old data could not be deleted', error)),
     });
     this.#meta = meta;
@@ -74,7 +62,13 @@ export class LevelDisk {
     this.#identity = identity;
     this.#restore = new RestoreStaging(meta.restore);
     this.#root = meta.root;
-    this.#prefix = statePrefix(meta.generation, meta.root);
+    this.#state = new PresentState({
+      db,
+      space: this.#space,
+      oneWrite: this.#oneWrite,
+      fault: (error) => this.#onFault(error),
+      prefix: statePrefix(meta.generation, meta.root),
+    });
     this.#applied = meta.applied;
     this.#appliedTerm = meta.appliedTerm;
     this.log = log;
@@ -149,49 +143,22 @@ export class LevelDisk {
   }
 
   get(key: string): Uint8Array | undefined {
-    const laid = this.#overlay.get(key);
-    if (laid !== undefined) return laid.value;
-    try {
-      return this.#db.getSync(this.#prefix + key);
-    } catch (error) {
-      throw this.#readingFailed(error);
-    }
+    return this.#state.get(key);
   }
 
-  async list(prefix: string, options: ListOptions): Promise<string[]> {
-    if (!this.#overlay.visible) await this.#lay();
-    try {
-      return await listNames(this.#db, this.#prefix, prefix, options);
-    } catch (error) {
-      throw this.#readingFailed(error);
-    }
+  list(prefix: string, options: ListOptions): Promise<string[]> {
+    return this.#state.list(prefix, options);
   }
 
-  async keys(range: KeyRange): Promise<string[]> {
-    if (!this.#overlay.visible) await this.#lay();
-    const prefix = this.#prefix;
-    const bounds = { gte: prefix + range.from, lt: prefix + range.to, limit: range.limit ?? -1 };
-    try {
-      const keys = await this.#db.keys(bounds).all();
-      return keys.map((key) => key.slice(prefix.length));
-    } catch (error) {
-      throw this.#readingFailed(error);
-    }
+  keys(range: KeyRange): Promise<string[]> {
+    return this.#state.keys(range);
   }
 
   /** Makes a committed entry's effect visible to `get` at once; the next `commit` makes it durable. */
   apply(index: LogIndex, term: Term, ops: readonly WriteOp[]): void {
     assert(index === this.#applied + 1, 'entries are applied in order');
     assert(term >= this.#appliedTerm, 'terms never go back');
-    for (const op of ops) {
-      if (op.kind === 'put') {
-        this.#overlay.put(op.key, op.value);
-        this.#space.wrote(op.key.length + op.value.length);
-      } else {
-        this.#overlay.delete(op.key);
-        this.#space.deleted(op.key);
-      }
-    }
+    this.#state.apply(ops);
     this.#applied = index;
     this.#appliedTerm = term;
   }
@@ -237,9 +204,7 @@ export class LevelDisk {
         if (pending === undefined) return false;
         this.#giveUp(this.#root);
         this.#root = step.attempt;
-        this.#prefix = statePrefix(this.#meta.generation, this.#root);
-        this.#overlay.clear();
-        for (const [key, value] of pending) this.#overlay.put(key, value);
+        this.#state.replace(statePrefix(this.#meta.generation, this.#root), pending);
         return true;
       }
       default:
@@ -257,15 +222,11 @@ export class LevelDisk {
    * @throws StorageError `disk`; whether it took effect is open, and the disk has to be opened anew
    */
   async commit(change: DiskChange): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const batch = this.#db.batch();
       this.log.append(change.entries, batch);
-      const laid = this.#overlay.take();
-      for (const [key, item] of laid) {
-        if (item.value === undefined) batch.del(this.#prefix + key);
-        else batch.put(this.#prefix + key, item.value);
-      }
-      this.#addStaged(batch);
+      this.#state.handOver(batch);
+      this.#restore.handOver(this.#meta.generation, batch);
       if (this.#membersChanged) batch.put(MEMBERS_KEY, encodeMembers(this.#members));
       this.#membersChanged = false;
       const garbage = this.#garbage.splice(0);
@@ -286,36 +247,28 @@ export class LevelDisk {
       batch.put(META_KEY, encodeMeta(this.#meta));
       await written(batch.write({ sync: true }));
       this.#durable = this.#meta;
-      this.#overlay.taken();
+      this.#state.written();
       this.log.written();
       // Not before: after a crash the disk would begin with what is being cleared.
       if (garbage.length > 0) this.#clearing.begin(garbage.map(below));
     });
   }
 
-  #addStaged(batch: { put(key: string, value: Uint8Array): unknown }): void {
-    const staged = this.#restore.flush();
-    const { open } = this.#restore;
-    if (open === undefined) return;
-    const prefix = statePrefix(this.#meta.generation, open.attempt);
-    for (const [key, value] of staged) batch.put(prefix + key, value);
-  }
-
   /** To be called often, by the monotonic clock: gives space back in the background. */
   tend(nowMs: number): void {
-    this.#space.tend(nowMs, this.#prefix, this.log.firstIndex());
+    this.#space.tend(nowMs, this.#state.prefix, this.log.firstIndex());
   }
 
   /** How many bytes the state takes on disk, about; what is in LevelDB's memory alone is not counted. */
   stateBytes(): Promise<number> {
-    const { gte, lt } = below(this.#prefix);
+    const { gte, lt } = below(this.#state.prefix);
     return this.#db.approximateSize(gte, lt);
   }
 
   /** Makes the disk that of a member of a cluster. A new cluster starts from a state with this node as the only voter. */
   async adopt(identity: DiskIdentity, members?: Members): Promise<void> {
     assert(this.blank, 'a disk with a state belongs to one cluster for ever');
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const batch = this.#db.batch();
       batch.put(IDENTITY_KEY, encodeIdentity(identity));
       this.#meta = EMPTY_META;
@@ -339,7 +292,7 @@ export class LevelDisk {
   async markRemoved(): Promise<void> {
     const identity = this.#identity;
     assert(identity !== undefined, 'only a member can be removed');
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const removed = { ...identity, removed: true };
       await written(this.#db.put(IDENTITY_KEY, encodeIdentity(removed), { sync: true }));
       this.#identity = removed;
@@ -351,22 +304,15 @@ export class LevelDisk {
    * first made durable. Entries that are not applied yet stay, but those that change members lose their effect.
    */
   async recover(members: Members): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const batch = this.#db.batch();
-      const from = this.#applied + 1;
-      const open = from <= this.log.lastIndex() ? this.#openEntries(from) : [];
-      const first = open.findIndex((entry) => entry.kind === 'membership');
-      if (first >= 0) this.log.append(open.slice(first).map(withoutChange), batch);
+      dropMemberChanges(this.log, this.#applied + 1, batch);
       this.#members = members;
       this.#membersChanged = false;
       batch.put(MEMBERS_KEY, encodeMembers(members));
       await written(batch.write({ sync: true }));
       this.log.written();
     });
-  }
-
-  #openEntries(from: LogIndex): readonly Entry[] {
-    return this.log.entries(from, this.log.lastIndex() + 1, Number.MAX_SAFE_INTEGER) ?? [];
   }
 
   /** A consistent view of what is on disk, for streaming; the caller closes it. */
@@ -387,7 +333,7 @@ export class LevelDisk {
    */
   async stage(records: readonly StateRecord[], root: LogIndex = 0): Promise<void> {
     const prefix = statePrefix(1 - this.#meta.generation, root);
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const batch = this.#db.batch();
       for (const [key, value] of records) batch.put(prefix + key, value);
       // Synced: the switch-over must not be durable before what it switches to (LevelDB changes files between batches).
@@ -407,7 +353,7 @@ export class LevelDisk {
     switched: () => void,
     restore?: OpenRestore,
   ): Promise<void> {
-    await this.#exclusively(async () => {
+    await this.#oneWrite.run(async () => {
       const batch = this.#db.batch();
       const { index, term } = snapshot;
       this.#space.cut(this.log.bytes);
@@ -433,11 +379,10 @@ export class LevelDisk {
       this.#appliedTerm = term;
       this.#members = members;
       this.#membersChanged = false;
-      this.#overlay.clear();
       this.#root = 0;
       this.#restore.replace(restore);
       this.#garbage = [];
-      this.#prefix = statePrefix(meta.generation, 0);
+      this.#state.replace(statePrefix(meta.generation, 0));
       switched();
     });
     this.#clearing.begin([generationKeys(1 - this.#meta.generation)]);
@@ -446,45 +391,8 @@ export class LevelDisk {
   /** @throws StorageError `disk` */
   async close(): Promise<void> {
     await this.#clearing.stop();
-    await this.#tail;
+    await this.#oneWrite.ended();
     await this.#space.stop();
     await written(this.#db.close());
   }
-
-  /** Writes what was applied where iterators see it, unsynced; it stays in the overlay and goes with the next batch. */
-  async #lay(): Promise<void> {
-    await this.#exclusively(async () => {
-      if (this.#overlay.visible) return;
-      const batch = this.#db.batch();
-      for (const [key, item] of this.#overlay.peek()) {
-        if (item.value === undefined) batch.del(this.#prefix + key);
-        else batch.put(this.#prefix + key, item.value);
-      }
-      const mark = this.#overlay.mark();
-      await written(batch.write());
-      this.#overlay.laid(mark);
-    });
-  }
-
-  #readingFailed(error: unknown): StorageError {
-    const failure = levelError('the disk could not be read', error);
-    if (isFault(error)) this.#onFault(failure);
-    return failure;
-  }
-
-  async #exclusively(run: () => Promise<void>): Promise<void> {
-    while (this.#busy) await this.#tail;
-    this.#busy = true;
-    const running = run().finally(() => {
-      this.#busy = false;
-    });
-    // Who comes next waits for the end of it, whatever that is; the failure is the caller's.
-    this.#tail = running.catch(() => undefined);
-    await running;
-  }
-}
-
-/** The same place in the log, without effect. */
-function withoutChange(entry: Entry): Entry {
-  return entry.kind === 'membership' ? { kind: 'empty', term: entry.term, index: entry.index } : entry;
 }

@@ -1,6 +1,7 @@
 import { assert } from '@coffer/kernel';
 import type { LogIndex } from 'raft-ts';
 import type { OpenRestore, RestoreStep, StateRecord } from './restore.codec.ts';
+import { statePrefix } from './state-roots.ts';
 
 /**
  * What a restore has brought so far: which attempt is open, and the records that the next batch takes along. The steps
@@ -51,12 +52,15 @@ export class RestoreStaging {
     return pending;
   }
 
-  /** Hands what is pending to a batch. */
-  flush(): readonly StateRecord[] {
+  /** Hands what is pending to a batch. @param generation of the state that the attempt belongs to */
+  handOver(generation: number, batch: { put(key: string, value: Uint8Array): unknown }): void {
     const pending = this.#pending;
-    assert(pending.length === 0 || this.#open !== undefined, 'records are staged for an open attempt');
+    const open = this.#open;
+    assert(pending.length === 0 || open !== undefined, 'records are staged for an open attempt');
     this.#pending = [];
-    return pending;
+    if (open === undefined) return;
+    const prefix = statePrefix(generation, open.attempt);
+    for (const [key, value] of pending) batch.put(prefix + key, value);
   }
 
   /** A snapshot replaced the state, and with it the attempt. */

@@ -1,6 +1,7 @@
 import type { AppliedBatch } from '@coffer/storage';
 import type { RaftNode } from '../cluster.ts';
-import { LevelDisk, type DiskChange } from '../disk/level-disk.ts';
+import type { DiskChange } from '../disk/disk-change.ts';
+import { LevelDisk } from '../disk/level-disk.ts';
 import { epochOf, impatientClock, put, read, TestCluster, until } from './test-cluster.fixture.ts';
 
 import { jest } from '@jest/globals';
