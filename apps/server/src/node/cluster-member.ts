@@ -70,8 +70,9 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     this.#targets = new JoinTargets(retryJoin, directories, log);
     this.#seeker = new ClusterSeeker(deps, () => this.#seal);
     this.#finder = new AddressFinder(raft, this.#targets, { clock, log });
+    raft.membership.introduce(deps.traits);
     // Until the cluster's records are read: a node that joins is judged by its zone and version from the first.
-    raft.membership.echoing(() => ({ ...deps.traits, hostname: hostname(), trusts: [], signedBy: '' }));
+    raft.membership.echoing(() => ({ hostname: hostname(), trusts: [], signedBy: '' }));
   }
 
   get raft(): RaftNode {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier } from '@coffer/barrier';
-import type { ClusterTls, MemberTraits, RaftNode } from '@coffer/cluster';
+import type { ClusterTls, RaftNode } from '@coffer/cluster';
 import type { AutopilotSettings } from '@coffer/storage';
 import { AUTOPILOT_RECORD, decodeAutopilot, encodeAutopilot, settingsOf } from './autopilot-settings.ts';
 import { ClusterAuthority } from './cluster-authority.ts';
@@ -12,8 +12,6 @@ import { writeRecord } from './write-record.ts';
 
 export interface ClusterRecordsDeps {
   readonly raft: RaftNode;
-  /** What this node tells of itself. */
-  readonly traits: MemberTraits;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -26,7 +24,6 @@ export interface ClusterRecordsDeps {
  */
 export class ClusterRecords {
   readonly #raft: RaftNode;
-  readonly #deps: ClusterRecordsDeps;
   readonly #parts: AuthorityDeps;
   readonly #authority: ClusterAuthority;
   #stop: (() => void) | undefined;
@@ -34,7 +31,6 @@ export class ClusterRecords {
   private constructor(deps: ClusterRecordsDeps, barrier: AesGcmBarrier) {
     const { raft } = deps;
     this.#raft = raft;
-    this.#deps = deps;
     this.#parts = partsOf(deps, barrier);
     this.#authority = new ClusterAuthority(this.#parts, {
       others: () => {
@@ -69,7 +65,7 @@ export class ClusterRecords {
       key: AUTOPILOT_RECORD,
       read: (value) => raft.membership.configure(settingsOf(decodeAutopilot(value))),
     });
-    raft.membership.echoing(() => ({ ...this.#deps.traits, hostname: hostname(), ...this.#authority.trust }));
+    raft.membership.echoing(() => ({ hostname: hostname(), ...this.#authority.trust }));
     this.#authority.tend();
   }
 

@@ -21,7 +21,8 @@ const HASTY = { ...AUTOPILOT_DEFAULTS, lastContactThresholdSeconds: 1, serverSta
 
 const tell = (node: RaftNode, traits: MemberTraits): void => {
   node.membership.configure(HASTY);
-  node.membership.echoing(() => ({ ...traits, hostname: '', trusts: [], signedBy: '' }));
+  node.membership.introduce(traits);
+  node.membership.echoing(() => ({ hostname: '', trusts: [], signedBy: '' }));
 };
 
 const voters = (): string[] =>

@@ -3,8 +3,8 @@ import type { NodeAddress } from '@coffer/storage';
 import type { ForwardChannel } from '../cluster.ts';
 import type { MemberTraits } from '../disk/members.ts';
 
-/** What a standby tells the active node about itself. */
-export interface EchoFacts extends MemberTraits {
+/** What a standby tells the active node about itself, besides its traits. */
+export interface EchoFacts {
   readonly hostname: string;
   /** Fingerprints of the authorities whose certificates it accepts on the cluster port. */
   readonly trusts: readonly string[];
@@ -12,7 +12,7 @@ export interface EchoFacts extends MemberTraits {
   readonly signedBy: string;
 }
 
-export interface Echo extends EchoFacts {
+export interface Echo extends EchoFacts, MemberTraits {
   readonly appliedIndex: number;
   /** When it came, in milliseconds since 1970. */
   readonly atMs: number;
@@ -38,6 +38,7 @@ export class Echoes {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #received = new Map<string, Echo>();
+  #traits: MemberTraits | undefined;
   #facts: (() => EchoFacts) | undefined;
   #sentAtMs = -Infinity;
   #sending = false;
@@ -58,9 +59,13 @@ export class Echoes {
     this.#facts = facts;
   }
 
-  /** What this node would tell. */
-  own(): EchoFacts | undefined {
-    return this.#facts?.();
+  introduce(traits: MemberTraits): void {
+    this.#traits = traits;
+  }
+
+  /** Of this node, once they are known. */
+  get traits(): MemberTraits | undefined {
+    return this.#traits;
   }
 
   /** What is known of each standby; what an earlier term of this node as the active one knew is not. */
@@ -75,13 +80,14 @@ export class Echoes {
     if (this.#host.active()) return;
     this.#received.clear();
     const leader = this.#host.leaderAddress();
-    if (leader === undefined || this.#facts === undefined || this.#sending) return;
+    if (leader === undefined || this.#traits === undefined || this.#facts === undefined || this.#sending) return;
     if (nowMs - this.#sentAtMs < ECHO_EVERY_MS) return;
     this.#sentAtMs = nowMs;
     this.#sending = true;
     const controller = new AbortController();
     const cancel = this.#clock.after(ECHO_MS_MAX, () => controller.abort(new Error('no answer in time')));
-    const payload = Buffer.from(JSON.stringify({ ...this.#facts(), appliedIndex: this.#host.appliedIndex() }));
+    const told = { ...this.#traits, ...this.#facts(), appliedIndex: this.#host.appliedIndex() };
+    const payload = Buffer.from(JSON.stringify(told));
     this.#forward
       .call(leader, ECHO, payload, controller.signal)
       .catch((error: unknown) => this.#log.debug('the active node did not hear of this one', { error }))

@@ -130,7 +130,8 @@ describe('echoes', () => {
   it('tell the active node of each standby, and only of members', async () => {
     const nodes = await cluster.of('a', 'b', 'c');
     for (const node of nodes) {
-      node.membership.echoing(() => ({ version: '1', hostname: node.self.nodeId, trusts: ['x'], signedBy: 'x' }));
+      node.membership.introduce({ version: '1' });
+      node.membership.echoing(() => ({ hostname: node.self.nodeId, trusts: ['x'], signedBy: 'x' }));
     }
     const leader = cluster.leader();
     await until(() => leader.membership.echoes().size === 2);

@@ -160,7 +160,7 @@ describe('a roster', () => {
 
   it('keeps what a member tells of itself, its vote as it is', async () => {
     const world = new World([{ peer: 1 }, { peer: 2 }, { peer: 3 }]);
-    world.roster.echoing(() => ({ ...zoned('a'), hostname: '', trusts: [], signedBy: '' }));
+    world.roster.introduce(zoned('a'));
     await world.tick();
     expect(world.proposed).toEqual([
       { steps: [{ kind: 'add-voter', peer: 1 }], member: world.member({ peer: 1, traits: zoned('a') }) },

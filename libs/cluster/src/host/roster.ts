@@ -157,6 +157,10 @@ export class Roster implements ClusterMembership {
     this.#autopilot.configure(settings);
   }
 
+  introduce(traits: MemberTraits): void {
+    this.#echoes.introduce(traits);
+  }
+
   echoing(facts: () => EchoFacts): void {
     this.#echoes.tell(facts);
   }
@@ -233,7 +237,7 @@ export class Roster implements ClusterMembership {
 
   #traits(member: Member): MemberTraits | undefined {
     const own = member.peer === this.#host.selfPeer();
-    const told = own ? this.#echoes.own() : this.#echoes.received().get(member.nodeId);
+    const told = own ? this.#echoes.traits : this.#echoes.received().get(member.nodeId);
     if (told === undefined) return member.traits;
     const { version, upgradeVersion, zone } = told;
     return {
