@@ -55,6 +55,7 @@ const TRAITS: Readonly<Record<keyof PathTraits, true>> = {
   rawBody: true,
   streamedBody: true,
   neverWrapped: true,
+  answeredUnrecorded: true,
   spendsNoUse: true,
   arbitraryFields: true,
   auditPublicFields: true,

@@ -48,6 +48,11 @@ export interface PathTraits {
   readonly streamedBody?: boolean;
   /** The answer is never wrapped. */
   readonly neverWrapped?: boolean;
+  /**
+   * The answer is given even if no audit device could record it, and only that is logged: without it something would be
+   * lost for good, such as new key shares. The request was recorded before.
+   */
+  readonly answeredUnrecorded?: boolean;
   /** A token with a use limit does not spend a use here; the handler decides (unwrap). */
   readonly spendsNoUse?: boolean;
   /** Fields whose names are not declared reach the handler in `context.request.data` (KV version 1, cubbyhole). */

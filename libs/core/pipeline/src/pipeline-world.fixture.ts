@@ -77,6 +77,12 @@ export function world() {
     sudo: true,
     read: { summary: 'Read', handler: run },
   });
+  const shares = definePath('shares', {
+    fields: {},
+    help: { synopsis: 'Its answer must not be lost.' },
+    answeredUnrecorded: true,
+    update: { summary: 'Write', handler: run },
+  });
   const health = definePath('health', {
     fields: {},
     help: { synopsis: 'Health.' },
@@ -123,7 +129,7 @@ export function world() {
     };
   };
   const router = new MountRouter();
-  router.add(mountOf('kv/', 'kv', [item, root, login, opened]));
+  router.add(mountOf('kv/', 'kv', [item, root, login, opened, shares]));
   const sys = mountOf('sys/', 'system', [health, rest]);
   router.add(sys);
   const sealedRouter = new MountRouter();

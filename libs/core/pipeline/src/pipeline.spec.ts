@@ -179,6 +179,17 @@ describe('Pipeline', () => {
       expect(order).not.toContain('handler');
     });
 
+    it('what is asked, always, but gives an answer that must not be lost even unrecorded', async () => {
+      const { ask, state, order } = world();
+      state.auditFails.add('response');
+      expect((await ask({ path: 'kv/shares', operation: 'update' })).status).toBe(200);
+      expect((await ask({ operation: 'update' })).status).toBe(500);
+      state.auditFails.add('request');
+      order.splice(0);
+      expect((await ask({ path: 'kv/shares', operation: 'update' })).status).toBe(500);
+      expect(order).not.toContain('handler');
+    });
+
     it('nothing that goes on unseen: what an answer that cannot be recorded has made is taken back', async () => {
       const { ask, state, made, spent, revokedLeases } = world();
       const token = (saltedId: string, createdMs: number, lastRenewedMs = 0) =>

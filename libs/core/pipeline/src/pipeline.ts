@@ -21,7 +21,7 @@ import { locate, refuseUnknown, refuseWriteToFolder, tryTypeFields, typeFields }
 import { countLogin, refuseLocked } from './stages/lockout.stage.ts';
 import { serve, spendUseOfRefused } from './stages/serve.stage.ts';
 import { isBehind, untilReached } from './stages/state.stage.ts';
-import { withdraw } from './stages/withdraw.stage.ts';
+import { unrecorded } from './stages/unrecorded.stage.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** Sends a request to the active node and brings its answer. */
@@ -366,8 +366,7 @@ export class Pipeline {
     try {
       await auditResponse(run, this.#auditors(run, services), outcome);
     } catch (error) {
-      await withdraw(run, services, outcome, this.#log);
-      throw error;
+      await unrecorded(run, services, outcome, error, this.#log);
     }
     return outcome;
   }

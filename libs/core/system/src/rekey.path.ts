@@ -1,4 +1,5 @@
 import { badRequest, definePath, field } from '@coffer/sdk';
+import { coreContext } from '@coffer/core-api';
 import type { PathDeclaration, PathTraits, Response, StorageView } from '@coffer/sdk';
 import { decodeShare } from './seal.path.ts';
 import type { Rekey, RekeyRequest, RekeyResult, RekeyStatus } from './rekey.ts';
@@ -57,6 +58,7 @@ function resultData(result: RekeyResult): Record<string, unknown> {
     backup: result.backup,
     verification_required: result.verificationNonce !== '',
     ...(result.verificationNonce === '' ? {} : { verification_nonce: result.verificationNonce }),
+    ...(result.outcomeUnknown ? { outcome_unknown: true } : {}),
   };
 }
 
@@ -115,6 +117,19 @@ function storeBackup(view: StorageView, result: RekeyResult): void {
   } satisfies Backup);
 }
 
+const UNKNOWN_OUTCOME =
+  'The active node was lost while it changed the shares: keep these and the old ones until you know which of them unseal.';
+
+/** The shares are in force and must be handed out, even if the copy could not be kept. */
+async function backedUp(store: () => Promise<void>): Promise<readonly string[]> {
+  try {
+    await store();
+    return [];
+  } catch {
+    return ['The copy of the encrypted shares could not be stored.'];
+  }
+}
+
 function required(name: string, value: string | undefined): string {
   if (value === undefined || value === '') throw badRequest(`missing required field '${name}'`);
   return value;
@@ -160,14 +175,24 @@ function updatePath(pattern: string, deps: RekeyPathDeps, traits: object, shape:
     fields: shareFields,
     help: { synopsis: 'Gives a present share, to authorise the change.' },
     ...traits,
+    answeredUnrecorded: true,
     update: {
       summary: 'Give a share',
-      handler: async (_: unknown, fields, context): Promise<Response> => {
+      handler: (_: unknown, fields, context): Response => {
         const share = decodeShare(required('key', fields.key));
-        const result = await deps.rekey().give(required('nonce', fields.nonce), share);
-        if (!result) return answer(shape, shape.status(await deps.rekey().status()));
-        if (result.backup && result.pgpFingerprints.length > 0) storeBackup(context.view, result);
-        return answer(shape, shape.result(result));
+        const nonce = required('nonce', fields.nonce);
+        const { transact } = coreContext(context).mount.context;
+        // Once: a second run would find the attempt over, and the new shares would be lost.
+        return {
+          afterCommit: async () => {
+            const result = await deps.rekey().give(nonce, share);
+            if (!result) return answer(shape, shape.status(await deps.rekey().status()));
+            const warnings = result.outcomeUnknown ? [UNKNOWN_OUTCOME] : [];
+            if (result.backup && result.pgpFingerprints.length > 0)
+              warnings.push(...(await backedUp(() => transact((view) => storeBackup(view, result)))));
+            return { ...answer(shape, shape.result(result)), warnings };
+          },
+        };
       },
     },
   });
@@ -185,10 +210,15 @@ function verifyPath(pattern: string, deps: RekeyPathDeps, traits: object, shape:
     read: { summary: 'How far the verification is', runs: 'active', handler: () => answer(shape, status()) },
     update: {
       summary: 'Give a new share',
-      handler: async (_: unknown, fields): Promise<Response> => {
+      handler: (_: unknown, fields): Response => {
         const share = decodeShare(required('key', fields.key));
-        const nonce = await deps.rekey().verify(required('nonce', fields.nonce), share);
-        return answer(shape, nonce === undefined ? status() : { complete: true, nonce });
+        const given = required('nonce', fields.nonce);
+        return {
+          afterCommit: async () => {
+            const nonce = await deps.rekey().verify(given, share);
+            return answer(shape, nonce === undefined ? status() : { complete: true, nonce });
+          },
+        };
       },
     },
     delete: {

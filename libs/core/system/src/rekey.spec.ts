@@ -6,6 +6,7 @@ import { GenerateRoot, decodeToken, encodeToken } from './generate-root.ts';
 import { generateRootPaths } from './generate-root.path.ts';
 import { Rekey } from './rekey.ts';
 import { rekeyPaths } from './rekey.path.ts';
+import { StorageError } from '@coffer/storage';
 import { caller, outcome } from './test-world.fixture.ts';
 
 /** A seal of 3 shares, 2 of which unseal. */
@@ -13,6 +14,7 @@ class FakeSeal {
   key = systemRandom.bytes(32);
   shares = 3;
   threshold = 2;
+  failure: Error | undefined;
   given = split(this.key, 3, 2, systemRandom);
 
   status(): SealStatus {
@@ -43,6 +45,7 @@ class FakeSeal {
       },
       fits: (other) => Buffer.from(other.reveal()).equals(key),
       commit: () => {
+        if (this.failure) return Promise.reject(this.failure);
         Object.assign(this, { key, shares, threshold, given: pieces });
         return Promise.resolve();
       },
@@ -199,6 +202,27 @@ describe('sys/rotate/root', () => {
     );
     expect(answers.filter((answer) => (answer as Data).complete === true)).toHaveLength(1);
     expect(answers[2]).toEqual([400, 'no rotation in progress']);
+  });
+
+  it('hands out the new shares where it is unknown whether they count: else nobody might ever unseal again', async () => {
+    const { call, seal } = world();
+    const { nonce } = (await outcome(call('update', 'rotate/root/init', INIT))) as Data;
+    await call('update', 'rotate/root/update', { nonce, key: seal.share(0) });
+    seal.failure = new StorageError('in-doubt', 'the leader is gone');
+    const answer = await call('update', 'rotate/root/update', { nonce, key: seal.share(1) });
+    expect(answer?.data).toMatchObject({ complete: true, outcome_unknown: true });
+    expect(answer?.data?.keys).toHaveLength(3);
+    expect(answer?.warnings?.join()).toContain('keep these and the old ones');
+  });
+
+  it('keeps the old shares where the change failed for certain', async () => {
+    const { call, seal } = world();
+    const { nonce } = (await outcome(call('update', 'rotate/root/init', INIT))) as Data;
+    await call('update', 'rotate/root/update', { nonce, key: seal.share(0) });
+    seal.failure = new StorageError('not-active', 'another node is');
+    const given = call('update', 'rotate/root/update', { nonce, key: seal.share(1) });
+    await expect(given).rejects.toMatchObject({ code: 'not-active' });
+    expect(await outcome(call('read', 'rotate/root/init'))).toMatchObject({ started: true, progress: 0 });
   });
 
   it('has no recovery keys and no backup', async () => {

@@ -3,6 +3,7 @@ import type { Random, Secret } from '@coffer/kernel';
 import { ShareCollector, checkSealConfig } from '@coffer/barrier';
 import type { InitResult, PreparedShares, SealConfig } from '@coffer/barrier';
 import { badRequest } from '@coffer/sdk';
+import { StorageError } from '@coffer/storage';
 import { asBadRequest, collect, fingerprintsOf, givePresentShare } from './present-shares.ts';
 import type { PresentSeal } from './present-shares.ts';
 
@@ -36,6 +37,11 @@ export interface RekeyResult extends InitResult {
   readonly nonce: string;
   readonly pgpFingerprints: readonly string[];
   readonly backup: boolean;
+  /**
+   * The active node was lost while it wrote: the old shares or the new ones count. Without the new ones in somebody's
+   * hands, a cluster that is sealed might never be opened again.
+   */
+  readonly outcomeUnknown: boolean;
   /** Names the verification that must follow; '' where none is asked for. */
   readonly verificationNonce: string;
 }
@@ -61,6 +67,17 @@ interface Attempt {
   readonly fingerprints: readonly string[];
   readonly collector: ShareCollector;
   verification?: Verification;
+}
+
+/** Does a write; tells whether its outcome is open. @throws what it throws otherwise: nothing has changed then */
+async function isInDoubt(write: () => Promise<void>): Promise<boolean> {
+  try {
+    await write();
+    return false;
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'in-doubt') return true;
+    throw error;
+  }
 }
 
 /**
@@ -145,15 +162,17 @@ export class Rekey {
     const { shares, threshold, pgpKeys, backup, requireVerification } = attempt.request;
     const prepared = await this.#seal.prepareReshare(shares, threshold, pgpKeys.length > 0 ? pgpKeys : undefined);
     let verificationNonce = '';
+    let outcomeUnknown = false;
     if (requireVerification) {
       verificationNonce = this.#random.uuid();
       attempt.verification = { prepared, collector: new ShareCollector(this.#random), nonce: verificationNonce };
     } else {
-      await prepared.commit();
+      outcomeUnknown = await isInDoubt(() => prepared.commit());
       this.#end();
     }
     return {
       ...prepared.result,
+      outcomeUnknown,
       nonce: attempt.nonce,
       pgpFingerprints: attempt.fingerprints,
       backup,

@@ -69,9 +69,11 @@ export function caller(paths: readonly PathDeclaration<unknown>[], view: Storage
       view,
       nowMs: 1_700_000_000_000,
       warn: (text: string) => warnings.push(text),
+      mount: { context: { transact: (body: (own: StorageView) => unknown) => Promise.resolve(body(view)) } },
       ...more,
     } as unknown as RequestContext;
-    return (await (declared.handler(undefined, values, context) as MaybePromise<Response | undefined>)) ?? undefined;
+    const answer = await (declared.handler(undefined, values, context) as MaybePromise<Response | undefined>);
+    return (answer?.afterCommit ? await answer.afterCommit() : answer) ?? undefined;
   };
   return { call, view, warnings };
 }

@@ -5,18 +5,29 @@ import type { Outcome } from '../outcome.ts';
 import type { Run } from '../run.ts';
 
 /**
- * Takes back what a request has made whose answer nobody gets, since no device could record it: a token, a wrapped answer
- * and what is in it, a lease. They would live on unseen (CVE-2026-46405). What fails here is told in the log: the request
- * has failed already.
+ * What becomes of an answer that no device could record: what the request has made is taken back, a token, a wrapped answer
+ * and what is in it, a lease. They would live on unseen (CVE-2026-46405).
+ *
+ * @throws the failure, unless the path says that its answer must not be lost
  */
-export async function withdraw(run: Run, services: CoreServices, outcome: Outcome, log: Log): Promise<void> {
-  if (outcome.kind !== 'answered') return;
-  try {
-    await takeBack(run, services, outcome);
-  } catch (error) {
-    const fields = { requestId: run.request.id, path: run.request.path, error };
-    log.error('what an answer that nobody gets had made could not be taken back', fields);
+export async function unrecorded(
+  run: Run,
+  services: CoreServices,
+  outcome: Outcome,
+  failure: unknown,
+  log: Log,
+): Promise<void> {
+  const fields = { requestId: run.request.id, path: run.request.path };
+  if (run.path?.answeredUnrecorded) {
+    log.error('an answer that must not be lost was given unrecorded', { ...fields, error: failure });
+    return;
   }
+  try {
+    if (outcome.kind === 'answered') await takeBack(run, services, outcome);
+  } catch (error) {
+    log.error('what an answer that nobody gets had made could not be taken back', { ...fields, error });
+  }
+  throw failure;
 }
 
 async function takeBack(
