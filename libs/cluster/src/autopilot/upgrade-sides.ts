@@ -48,7 +48,8 @@ export function upgradeSides(view: AutopilotView): UpgradeSides | undefined {
 function isReady(view: AutopilotView, target: readonly JudgedServer[], other: readonly JudgedServer[]): boolean {
   const led = target.some(({ leader }) => leader);
   const counted = led ? target : target.filter((server) => isAvailable(view, server));
-  const zones = new Set(other.flatMap((each) => (each.traits?.zone !== undefined && isAvailable(view, each) ? [each.traits.zone] : []))); // prettier-ignore
+  const electable = other.filter((each) => isAvailable(view, each));
+  const zones = new Set(electable.flatMap(({ traits }) => traits?.zone ?? []));
   const alone = other.filter(({ traits }) => traits?.zone === undefined).length;
   const hasZone = (zone: string): boolean => counted.some(({ traits }) => traits?.zone === zone);
   return counted.length >= Math.max(1, zones.size + alone) && [...zones].every(hasZone);
