@@ -84,7 +84,8 @@ describe('coerce', () => {
         ['T', true],
         ['1', true],
         [1, true],
-        [2, true],
+        [2, refused],
+        [-1, refused],
         ['false', false],
         ['', false],
         [0, false],
@@ -132,6 +133,10 @@ describe('coerce', () => {
       'comma strings',
       field.commaStrings(''),
       [
+        [
+          ['a', null],
+          ['a', ''],
+        ],
         ['a, b', ['a', 'b']],
         ['', []],
         [
@@ -196,6 +201,7 @@ describe('coerce', () => {
       'key-values',
       field.keyValues(''),
       [
+        [{ a: null }, { a: '' }],
         [
           { a: 1, b: true },
           { a: '1', b: '1' },

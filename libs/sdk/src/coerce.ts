@@ -159,7 +159,7 @@ const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False', '']);
 
 function asBoolean(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
-  if (typeof value === 'number') return value !== 0;
+  if (value === 0 || value === 1) return value === 1;
   if (typeof value === 'string') {
     if (TRUE.has(value)) return true;
     if (FALSE.has(value)) return false;
@@ -180,6 +180,11 @@ function asDuration(name: string, value: unknown, negativeAllowed: boolean): num
   return seconds;
 }
 
+/** Of a list or a map: null is an empty text there. */
+function asInnerText(name: string, item: unknown): string {
+  return item === null ? '' : asText(name, sentText(item));
+}
+
 function asTexts(name: string, value: unknown, split: boolean): readonly string[] {
   if (typeof value === 'string') {
     if (value === '') return [];
@@ -187,7 +192,7 @@ function asTexts(name: string, value: unknown, split: boolean): readonly string[
   }
   if (Array.isArray(value)) {
     return value.map((item) => {
-      const text = asText(name, sentText(item));
+      const text = asInnerText(name, item);
       return split ? text.trim() : text;
     });
   }
@@ -226,7 +231,7 @@ function asMap(name: string, value: unknown): Readonly<Record<string, unknown>> 
 function asKeyValues(name: string, value: unknown): Readonly<Record<string, string>> {
   const pairs = Object.create(null) as Record<string, string>;
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    for (const [key, item] of Object.entries(value)) pairs[key] = asText(name, sentText(item));
+    for (const [key, item] of Object.entries(value)) pairs[key] = asInnerText(name, item);
     return pairs;
   }
   if (typeof value === 'string') {

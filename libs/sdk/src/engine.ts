@@ -92,12 +92,16 @@ export interface EngineType<E = unknown> {
   invalidateAll?(engine: E): void;
   /** Called about once a minute on the active node, never twice at once. It writes by `MountContext.transact`. */
   periodic?(engine: E): Promise<void>;
-  /** Auth methods: whether and how a login may be renewed. @throws RequestError to refuse */
+  /**
+   * Auth methods: whether and how a login may be renewed; undefined leaves the token as it is, without a word.
+   *
+   * @throws RequestError to refuse
+   */
   renewLogin?(
     engine: E,
     auth: Pick<LoginAuth, 'internal' | 'metadata' | 'policies' | 'alias'>,
     context: RequestContext,
-  ): MaybePromise<LoginRenewal>;
+  ): MaybePromise<LoginRenewal | undefined>;
   /** Auth methods that take part in user lockout: the alias name that a login would have, without checking it. */
   loginAlias?(
     engine: E,

@@ -1,4 +1,3 @@
-import { RequestError } from '@coffer/sdk';
 import type { EngineType, LoginAuth, LoginRenewal, RequestContext } from '@coffer/sdk';
 import { AuthMethod } from '@coffer/sdk-nest';
 import { loginPath } from './login.path.ts';
@@ -18,12 +17,15 @@ export class UserpassMethod implements EngineType<null> {
     return null;
   }
 
-  /** @throws RequestError where the user is gone or has other policies now */
-  async renewLogin(_: null, auth: Pick<LoginAuth, 'internal'>, { view }: RequestContext): Promise<LoginRenewal> {
+  /** Of a user who is gone nothing is renewed, without a word, as in Vault. */
+  async renewLogin(
+    _: null,
+    auth: Pick<LoginAuth, 'internal'>,
+    { view }: RequestContext,
+  ): Promise<LoginRenewal | undefined> {
     const name = auth.internal?.username;
     const user = typeof name === 'string' ? await users.get(view, name) : undefined;
-    if (!user) throw new RequestError('bad-request', 'the user that the token was made for no longer exists');
-    return { parameters: user.parameters, policies: user.parameters.policies };
+    return user && { parameters: user.parameters, policies: user.parameters.policies };
   }
 
   loginAlias(_: null, data: Readonly<Record<string, unknown>>): string | undefined {

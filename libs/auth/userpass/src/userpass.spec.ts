@@ -86,6 +86,14 @@ describe('userpass', () => {
     expect(await read()).not.toHaveProperty('policies');
   });
 
+  it('renews nothing of a user who is gone', async () => {
+    const engine = await withAnn();
+    const login = await engine.update('login/ann', { password: 'right' });
+    expect(await engine.renewLogin(login)).toMatchObject({ policies: ['app'] });
+    await engine.delete('users/ann');
+    expect(await engine.renewLogin(login)).toBeUndefined();
+  });
+
   it('knows no names but words', async () => {
     const engine = await withAnn();
     await expect(engine.update('users/a b', { password: 'right' })).rejects.toMatchObject({ status: 404 });

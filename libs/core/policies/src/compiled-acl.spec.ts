@@ -304,3 +304,30 @@ describe('CompiledAcl', () => {
     expect(ROOT_ACL.capabilities(ROOT_NAMESPACE, 'x')).toEqual(['root']);
   });
 });
+
+describe('what the caller is told of its rules', () => {
+  it('are capabilities, parameters and limits of wrapping; nothing of what is not set', () => {
+    const acl = aclOf(
+      `path "a" {
+        capabilities = ["create"]
+        allowed_parameters = { "x" = ["1"], "y" = [] }
+        denied_parameters = { "z" = [] }
+        required_parameters = ["x"]
+        min_wrapping_ttl = "10s"
+        max_wrapping_ttl = "1m"
+      }
+      path "b" {}`,
+    );
+    expect(acl.describe().exactPaths).toEqual({
+      a: {
+        capabilities: ['create'],
+        allowed_parameters: { x: ['1'], y: [] },
+        denied_parameters: { z: [] },
+        required_parameters: ['x'],
+        min_wrapping_ttl: 10,
+        max_wrapping_ttl: 60,
+      },
+      b: { capabilities: ['deny'] },
+    });
+  });
+});

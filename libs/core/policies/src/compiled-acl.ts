@@ -160,12 +160,7 @@ export class CompiledAcl implements Acl {
   } {
     this.#refresh();
     const shown = (permissions: Iterable<readonly [string, Permission]>): Record<string, unknown> =>
-      Object.fromEntries(
-        [...permissions].map(([path, { capabilities }]) => [
-          path,
-          { capabilities: capabilities.size === 0 ? ['deny'] : [...capabilities].sort() },
-        ]),
-      );
+      Object.fromEntries([...permissions].map(([path, permission]) => [path, described(permission)]));
     const globs = [
       ...this.#prefixes,
       ...this.#segments.map((rule) => [rule.permission.path, rule.permission] as const),
@@ -214,6 +209,21 @@ export class CompiledAcl implements Acl {
     if (!segment || !prefix) return segment?.permission ?? prefix;
     return outranks(rankOf(prefix.path), segment.rank) ? prefix : segment.permission;
   }
+}
+
+/** As `sys/internal/ui/resultant-acl` shows it. TTLs in seconds. */
+function described(permission: Permission): Record<string, unknown> {
+  const { capabilities, requiredParameters, minWrappingTtlSeconds: min, maxWrappingTtlSeconds: max } = permission;
+  const table = (name: string, parameters: ReadonlyMap<string, readonly unknown[]> | undefined): object =>
+    parameters && parameters.size > 0 ? { [name]: Object.fromEntries(parameters) } : {};
+  return {
+    capabilities: capabilities.size === 0 ? ['deny'] : [...capabilities].sort(),
+    ...table('allowed_parameters', permission.allowedParameters),
+    ...table('denied_parameters', permission.deniedParameters),
+    ...(requiredParameters && requiredParameters.length > 0 ? { required_parameters: requiredParameters } : {}),
+    ...(min ? { min_wrapping_ttl: min } : {}),
+    ...(max ? { max_wrapping_ttl: max } : {}),
+  };
 }
 
 /** Whether a `+` rule could match something below a prefix. */

@@ -45,7 +45,7 @@ describe('sys/policies/acl', () => {
       policy: RULES,
       version: 1,
     });
-    expect(await tell('list', 'policies/acl')).toEqual({ keys: ['default', 'root', 'team/app'] });
+    expect(await tell('list', 'policies/acl')).toEqual({ keys: ['default', 'team/app', 'root'] });
     expect(await ask('delete', 'policies/acl/team/app')).toBeUndefined();
     expect(await ask('delete', 'policies/acl/team/app')).toBeUndefined();
     expect(await ask('read', 'policies/acl/team/app')).toBeUndefined();
@@ -121,8 +121,12 @@ describe('sys/policies/acl', () => {
 
   it('changes some fields, and none of what is not there', async () => {
     const { ask, tell } = await world();
-    expect(await ask('patch', 'policies/acl/p', { policy: RULES })).toEqual({ status: 404 });
-    await ask('update', 'policies/acl/p', { policy: RULES, cas_required: true });
+    expect(await tell('patch', 'policies/acl/p', { policy: RULES })).toEqual([400, 'policy not found']);
+    expect(await tell('update', 'policies/acl/p', { policy: RULES, cas_required: true })).toEqual([
+      400,
+      'check-and-set parameter required for this call',
+    ]);
+    await ask('update', 'policies/acl/p', { policy: RULES, cas_required: true, cas: -1 });
     expect(await ask('patch', 'policies/acl/p', { cas: 1, ttl: 60 })).toEqual({ status: 200 });
     expect(await tell('read', 'policies/acl/p')).toMatchObject({
       policy: RULES,
@@ -140,11 +144,20 @@ describe('sys/policies/acl', () => {
     expect(await tell('list', 'policies/acl', { after: 'z' })).toEqual({ keys: ['default', 'root'] });
   });
 
+  it('lists those below a name', async () => {
+    const { ask, tell } = await world();
+    for (const name of ['team/app', 'team/x/y', 'teams'])
+      await ask('update', `policies/acl/${name}`, { policy: RULES });
+    expect(await tell('list', 'policies/acl/team')).toEqual({ keys: ['team/app', 'team/x/y'] });
+    expect(await tell('list', 'policies/acl/team/x/')).toEqual({ keys: ['team/x/y'] });
+    expect(await tell('list', 'policies/acl/none')).toBeUndefined();
+  });
+
   it('lists with the rules, all or below a name', async () => {
     const { ask, tell } = await world();
     await ask('update', 'policies/acl/team/x', { policy: RULES });
     expect(await tell('list', 'policies/detailed/acl')).toMatchObject({
-      keys: ['default', 'root', 'team/x'],
+      keys: ['default', 'team/x', 'root'],
       key_info: { 'team/x': { policy: RULES }, root: { policy: '' } },
     });
     for (const path of ['policies/detailed/acl/team', 'policies/detailed/acl/team/'])

@@ -1,4 +1,4 @@
-import { badRequest, definePath, field, pageFields, pageOf } from '@coffer/sdk';
+import { badRequest, definePath, field, listResponse, pageFields, pageOf } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import { coreContext } from '@coffer/core-api';
 import type { StoredPolicy } from '@coffer/core-api';
@@ -73,6 +73,10 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
       text: decoded(sent.text),
     });
   };
+  const below = async ({ request }: RequestContext, name: string): Promise<readonly string[]> => {
+    const prefix = name.endsWith('/') ? name : `${name}/`;
+    return (await policies().list(request.namespace)).filter((key) => key.startsWith(prefix));
+  };
   const remove = (context: RequestContext, name: string): undefined => {
     policies().delete(coreContext(context).transaction, context.request.namespace, name.toLowerCase());
   };
@@ -127,8 +131,7 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
       list: {
         summary: 'The policies and their rules',
         handler: async (_: unknown, { name }, context): Promise<Response | undefined> => {
-          const prefix = name.endsWith('/') ? name : `${name}/`;
-          const keys = (await policies().list(context.request.namespace)).filter((key) => key.startsWith(prefix));
+          const keys = await below(context, name);
           if (keys.length === 0) return undefined;
           const info = await Promise.all(
             keys.map(async (key) => [key, (await read(context, key, 'policy'))?.data ?? {}] as const),
@@ -142,6 +145,10 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
       help: { synopsis: 'Reads, writes and deletes an ACL policy.' },
       auditPublicFields: ['name', 'policy'],
       read: { summary: 'A policy', handler: (_: unknown, { name }, context) => read(context, name, 'policy') },
+      list: {
+        summary: 'The policies below a name',
+        handler: async (_: unknown, { name }, context) => listResponse(await below(context, name)),
+      },
       update: {
         summary: 'Write a policy',
         handler: async (_: unknown, fields, context): Promise<undefined> => {
@@ -152,7 +159,7 @@ export function policyPaths(policies: () => PolicyService): readonly PathDeclara
         summary: 'Change some fields of a policy',
         handler: async (_: unknown, fields, context): Promise<Response | undefined> => {
           const before = await policies().get(context.request.namespace, fields.name);
-          if (!before) return { status: 404 };
+          if (!before) throw badRequest('policy not found');
           const kept = { casRequired: before.casRequired, expiresMs: before.expiresMs };
           await write(context, fields.name, {
             ...kept,

@@ -127,7 +127,7 @@ describe('PolicyService', () => {
   it('lists and deletes, whatever names hold', async () => {
     const { write, remove, policies } = world();
     for (const name of ['a/b', '../x', 'ä%', 'b']) await write(name, grant('a'));
-    expect(await policies.list(ROOT_NAMESPACE)).toEqual(['../x', 'a/b', 'b', 'default', 'root', 'ä%']);
+    expect(await policies.list(ROOT_NAMESPACE)).toEqual(['b', 'default', 'ä%', '../x', 'a/b', 'root']);
     await remove('a/b');
     expect(await policies.get(ROOT_NAMESPACE, 'a/b')).toBeUndefined();
     expect(await policies.get(ROOT_NAMESPACE, 'b')).toBeDefined();

@@ -81,12 +81,13 @@ export class PolicyService implements PolicyStore {
     return whenReady(this.#load(namespace.id, name.toLowerCase()), (loaded) => loaded?.stored);
   }
 
-  /** Names of the policies that have not ended; `default` and `root` are always among them. */
+  /** Names of the policies that have not ended, those in folders after the others; `default` and, last, `root` are always there. */
   async list(namespace: NamespaceRef, page: ListOptions = {}): Promise<readonly string[]> {
     const names = (await this.#deps.backend.list(`${POLICY_RECORDS}${namespace.id}/`, page)).map(decodeURIComponent);
     const live = await Promise.all(names.map(async (name) => (await this.#load(namespace.id, name)) !== undefined));
     const shown = names.filter((name, index) => live[index] && !HIDDEN.has(name));
-    return [...new Set([...shown, 'default', ...(namespace.id === 'root' ? ['root'] : [])])].sort();
+    const known = [...new Set([...shown, 'default'])].sort(plainFirst);
+    return namespace.id === 'root' ? [...known, 'root'] : known;
   }
 
   /** @throws RequestError for a policy that cannot be parsed or changed, or whose `cas` does not fit */
@@ -97,7 +98,7 @@ export class PolicyService implements PolicyStore {
     if (write.expiresMs && write.expiresMs <= this.#deps.clock.nowMs())
       throw badRequest('refusing to update policy as expiration time has already elapsed');
     const before = await this.#read(tx, namespace.id, name);
-    checkAndSet(before, write.cas);
+    checkAndSet(before, write.cas, write.casRequired ?? false);
     const after: StoredPolicy = {
       name,
       namespaceId: namespace.id,
@@ -216,9 +217,15 @@ export class PolicyService implements PolicyStore {
   }
 }
 
-function checkAndSet(before: StoredPolicy | undefined, cas: number | undefined): void {
+function plainFirst(a: string, b: string): number {
+  const inFolder = Number(a.includes('/')) - Number(b.includes('/'));
+  return inFolder !== 0 ? inFolder : a < b ? -1 : 1;
+}
+
+/** @param required whether the write itself asks for it from now on */
+function checkAndSet(before: StoredPolicy | undefined, cas: number | undefined, required: boolean): void {
   if (cas === undefined) {
-    if (before?.casRequired) throw badRequest('check-and-set parameter required for this call');
+    if (required || before?.casRequired) throw badRequest('check-and-set parameter required for this call');
     return;
   }
   const expected = before?.version ?? -1;

@@ -107,7 +107,10 @@ describe('sys/wrapping/rewrap and lookup', () => {
   it('replaces the token', async () => {
     const { by, wrap } = world();
     const token = await wrap();
-    const next = (await by(token, 'rewrap'))?.wrapInfo?.token ?? '';
+    // A wrapping token may be unwrapped, and no more, by whoever has nothing else.
+    expect(await outcomeOf(by(token, 'rewrap'))).toEqual([403, 'permission denied']);
+    expect(await outcomeOf(by('caller', 'rewrap'))).toMatchObject([400, expect.stringContaining('not valid')]);
+    const next = (await by('caller', 'rewrap', { token }))?.wrapInfo?.token ?? '';
     expect(next).not.toBe(token);
     expect(await outcomeOf(by(token, 'unwrap'))).toEqual([400, 'wrapping token is not valid or does not exist']);
     expect(await by(next, 'unwrap')).toMatchObject({ data: { k: 'v' } });

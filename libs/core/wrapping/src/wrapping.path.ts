@@ -103,11 +103,17 @@ export function wrappingPaths(deps: WrappingPathDeps): readonly PathDeclaration<
       neverWrapped: true,
       update: {
         summary: 'Rewrap',
-        handler: async (_: unknown, { token }, context): Promise<Response> => ({
-          wrapInfo: await deps
-            .wrapping()
-            .rewrap(coreContext(context).transaction, await wrappingToken(deps, token, context), context.request),
-        }),
+        handler: async (_: unknown, { token }, context): Promise<Response> => {
+          const wrapping = await wrappingToken(deps, token, context);
+          const own = context.request.token;
+          if (own && equalInConstantTime(own.reveal(), wrapping.reveal())) {
+            await deps.wrapping().describe(coreContext(context).transaction, wrapping);
+            // The policy of a wrapping token lets it be unwrapped, and no more.
+            throw new RequestError('permission-denied');
+          }
+          const wrapInfo = await deps.wrapping().rewrap(coreContext(context).transaction, wrapping, context.request);
+          return { wrapInfo };
+        },
       },
     }),
     definePath('wrapping/lookup', {

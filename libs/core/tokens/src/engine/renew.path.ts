@@ -15,8 +15,15 @@ interface RenewalTerms {
   readonly explicitMaxTtlSeconds: number;
 }
 
-/** What made the token decides anew: a role by what it says now, an auth method by asking whether it may be at all. */
-async function termsOf(entry: TokenEntry, mount: LiveMount, context: RequestContext): Promise<RenewalTerms> {
+/**
+ * What made the token decides anew: a role by what it says now, an auth method by asking whether it may be at all. Undefined:
+ * the token stays as it is.
+ */
+async function termsOf(
+  entry: TokenEntry,
+  mount: LiveMount,
+  context: RequestContext,
+): Promise<RenewalTerms | undefined> {
   const lastTtlSeconds = Math.round((entry.expiresMs - (entry.lastRenewedMs || entry.createdMs)) / 1000);
   const own: RenewalTerms = {
     wantedTtlSeconds: lastTtlSeconds,
@@ -48,6 +55,7 @@ async function termsOf(entry: TokenEntry, mount: LiveMount, context: RequestCont
     },
     { ...context, view: new MountView(coreContext(context).transaction, mount.storagePrefix), relativePath: '' },
   );
+  if (!renewal) return undefined;
   const { parameters, policies } = renewal;
   if (policies !== undefined) {
     const now = policyNames(policies).filter((name) => name !== 'default');
@@ -68,7 +76,7 @@ async function renew(
   text: string,
   incrementSeconds: number,
   context: RequestContext,
-): Promise<Response> {
+): Promise<Response | undefined> {
   refuseBatch(entry, 'renewed');
   if (!entry.renewable || entry.expiresMs === 0) throw badRequest('lease is not renewable');
   const mount = deps.router().mount(entry.namespace, entry.path);
@@ -77,6 +85,7 @@ async function renew(
   if (mount.entry.tainted)
     throw new RequestError('no-route', `no handler for route "${entry.path}". route entry is tainted.`);
   const terms = await termsOf(entry, mount, context);
+  if (!terms) return undefined;
   const { system } = mount.context;
   const decided = decideTtl({
     defaultTtlSeconds: system.defaultLeaseTtlSeconds(),
@@ -97,7 +106,7 @@ async function renew(
 const increment = field.duration('For how long from now.', { default: 0 });
 
 export function renewPaths(deps: TokenEngineDeps): readonly PathDeclaration<null>[] {
-  const byText = async (text: string, seconds: number, context: RequestContext): Promise<Response> => {
+  const byText = async (text: string, seconds: number, context: RequestContext): Promise<Response | undefined> => {
     if (text === '') throw badRequest('missing token ID');
     const entry = await findToken(deps.tokens(), context, text);
     if (!entry) throw badRequest('token not found');
@@ -125,7 +134,7 @@ export function renewPaths(deps: TokenEngineDeps): readonly PathDeclaration<null
       help: { synopsis: 'Renews a token, by its accessor.' },
       update: {
         summary: 'Renew a token',
-        handler: async (_: null, { accessor, increment: seconds }, context): Promise<Response> => {
+        handler: async (_: null, { accessor, increment: seconds }, context): Promise<Response | undefined> => {
           const found = await findByAccessor(deps.tokens(), accessor);
           const entry = await deps.tokens().inTransaction(coreContext(context).transaction, found.saltedId);
           if (!entry) throw badRequest('invalid accessor');

@@ -187,7 +187,7 @@ export class OpenEngine {
   }
 
   /** What the method says to a renewal of the token of a login. @throws Error for an answer that is no login */
-  async renewLogin(answer: Response | undefined): Promise<LoginRenewal> {
+  async renewLogin(answer: Response | undefined): Promise<LoginRenewal | undefined> {
     const { type } = this;
     const login = answer?.login;
     if (!login || !type.renewLogin) throw new Error('the answer is no login that the method renews');
