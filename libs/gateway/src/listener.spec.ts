@@ -160,6 +160,22 @@ describe('a listener', () => {
     expect(await heard).toMatch(/connection: close[^]*ok$/i);
   });
 
+  it('waits for answers as long as it is told to, be it for months', async () => {
+    // Node ends a timer of more than 2^31 ms at once.
+    const port = await open(
+      {
+        writeTimeoutMs: 2 ** 32,
+        headerTimeoutMs: 2 ** 32,
+        proxyProtocol: { behavior: 'use_always', authorizedAddrs: [] },
+      },
+      (_, response) => {
+        setTimeout(() => response.end('late'), 50);
+      },
+    );
+    const head = 'GET /v1/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+    expect(await talk(port, [head.slice(0, 10), head.slice(10)])).toContain('late');
+  });
+
   it('has no patience with a head that trickles in, nor with a reader that does not read', async () => {
     const slow = await open({ headerTimeoutMs: 30 });
     expect(await talk(slow, ['GET /v1/x HTTP/1.1\r\nA: b\r\n'])).toMatch(/^HTTP\/1\.1 408 /);

@@ -3,6 +3,7 @@ import type { Server, ServerResponse } from 'node:http';
 import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import type { Server as NetServer, Socket } from 'node:net';
+import { LONGEST_TIMER_MS } from '@coffer/kernel';
 import { MethodRewriter } from './method-rewriter.ts';
 import { OpenConnections } from './open-connections.ts';
 import type { Serve } from './open-connections.ts';
@@ -136,7 +137,8 @@ export class Listener {
 
 /** A client that reads too slowly loses its connection. */
 function endAfter(response: ServerResponse, ms: number): void {
-  const timer = setTimeout(() => response.destroy(), ms);
+  // A longer one would be over at once.
+  const timer = setTimeout(() => response.destroy(), Math.min(ms, LONGEST_TIMER_MS));
   response.once('close', () => clearTimeout(timer));
 }
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import { LONGEST_TIMER_MS } from '@coffer/kernel';
 import { inCidrs } from '@coffer/sdk';
 import { parseProxyHeader } from './proxy-header.ts';
 import type { ProxiedSource } from './proxy-header.ts';
@@ -48,7 +49,7 @@ export class ProxyFront {
     const drop = (): void => {
       socket.destroy();
     };
-    const timer = setTimeout(drop, this.#headerTimeoutMs);
+    const timer = setTimeout(drop, Math.min(this.#headerTimeoutMs, LONGEST_TIMER_MS));
     const stop = (): void => clearTimeout(timer);
     const read = (chunk: Buffer): void => {
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);

@@ -55,6 +55,17 @@ describe('LockoutService', () => {
       expect([spelling, await lockout.isLocked(mount(), spelling)]).toEqual([spelling, true]);
   });
 
+  it('keeps no more than so much of a name, and tells long ones apart', async () => {
+    const { lockout, store } = world();
+    const long = 'x'.repeat(60_000);
+    await fail(lockout, 5, `${long}a`);
+    expect(await lockout.isLocked(mount(), `${long}A`)).toBe(true);
+    expect(await lockout.isLocked(mount(), `${long}b`)).toBe(false);
+    for (const key of store.keys({ from: '', to: '~' })) expect(key.length).toBeLessThan(300);
+    await lockout.unlock('auth_userpass_1', `${long}a`);
+    expect(await lockout.isLocked(mount(), `${long}a`)).toBe(false);
+  });
+
   it('counts users of each mount by themselves, whatever names hold', async () => {
     const { lockout } = world();
     await fail(lockout, 5, '../auth_userpass_2/ann');

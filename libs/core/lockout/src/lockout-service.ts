@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
 import type { Lockout, MountEntry } from '@coffer/core-api';
@@ -5,6 +6,10 @@ import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 
 /** Locks, by mount accessor and user: so many milliseconds since 1970 until it ends. */
 const LOCKS = 'core/login-locks/';
+
+/** Longer names are kept as their beginning and a hash. */
+const NAME_LENGTH_MAX = 256;
+const SHOWN_LENGTH = 64;
 
 const LOCKS_END = `${LOCKS}\u{10ffff}`;
 /** Locks that are looked at when one is made; more than one, so that those that have ended become fewer. */
@@ -36,7 +41,12 @@ const decoder = new TextDecoder();
 const parseUntil = (bytes: Uint8Array): number => Number(decoder.decode(bytes));
 
 /** Every spelling of a name is one user: case, surrounding space and compatibility forms do not tell them apart. */
-export const normaliseAlias = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
+export function normaliseAlias(name: string): string {
+  const plain = name.normalize('NFKC').trim().toLowerCase();
+  if (plain.length <= NAME_LENGTH_MAX) return plain;
+  // Strangers choose the names that are counted: they must not choose how much is kept of each.
+  return `${plain.slice(0, SHOWN_LENGTH)}…${createHash('sha256').update(plain).digest('hex')}`;
+}
 
 const lockKey = (accessor: string, user: string): string => `${LOCKS}${accessor}/${encodeURIComponent(user)}`;
 

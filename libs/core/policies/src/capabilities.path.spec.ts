@@ -47,6 +47,17 @@ describe('sys/capabilities', () => {
     });
   });
 
+  it('judges a thousand paths at a time, and no more: any token may ask', async () => {
+    const { ask } = world();
+    const paths = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `a${String(at)}`);
+    const told = await ask('update', 'capabilities', { token: 'reader', paths: paths(1000) });
+    expect(Object.keys(told?.data ?? {})).toHaveLength(1000);
+    for (const path of ['capabilities', 'capabilities-accessor'])
+      await expect(
+        ask('update', path, { token: 'reader', accessor: 'reader-accessor', paths: paths(1001) }),
+      ).rejects.toMatchObject({ status: 400, message: expect.stringContaining('at most 1000') });
+  });
+
   it('judges the caller by the rules that it came with', async () => {
     const { ask } = world();
     const acl = aclOf('path "own" { capabilities = ["update"] }');

@@ -9,6 +9,9 @@ export interface CapabilityDeps {
   readonly policies: () => PolicyStore;
 }
 
+/** Every token may ask about itself, and each path is work for the loop that serves all. */
+const PATHS_MAX = 1000;
+
 const pathFields = {
   paths: field.commaStrings('Paths to judge.'),
   path: field.commaStrings('Paths to judge, under an older name.', { deprecated: true }),
@@ -69,6 +72,7 @@ function pathsOf(fields: {
 }): readonly string[] {
   const paths = fields.paths && fields.paths.length > 0 ? fields.paths : fields.path;
   if (!paths || paths.length === 0) throw badRequest('paths must be supplied');
+  if (paths.length > PATHS_MAX) throw badRequest(`paths: at most ${String(PATHS_MAX)} may be asked for at a time`);
   if (paths.includes('')) throw badRequest('missing path');
   return paths;
 }

@@ -9,6 +9,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const ADDITIONAL_DATA = Buffer.from('coffer batch token 1');
 const CACHED_MAX = 20_000;
+/** Longer ones, which hold much of what somebody chose, are opened each time: so many of them would fill the memory. */
+const CACHED_LENGTH_MAX = 4096;
 
 /** What a batch token carries: all of its entry that is not derived from the token's text. */
 export type BatchRecord = Omit<TokenEntry, 'saltedId'>;
@@ -51,7 +53,7 @@ export class BatchTokens {
     const tail = finish(decipher);
     if (!tail) return undefined;
     const record = Object.freeze(JSON.parse(Buffer.concat([head, tail]).toString('utf8')) as BatchRecord);
-    this.#opened.set(token, record);
+    if (token.length <= CACHED_LENGTH_MAX) this.#opened.set(token, record);
     return record;
   }
 }

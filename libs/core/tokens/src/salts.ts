@@ -3,6 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 
 const CACHED_IDS_MAX = 50_000;
+/** Ids of longer tokens are made anew each time, so that they do not fill the memory. */
+const CACHED_LENGTH_MAX = 4096;
 /** No token is longer: batch tokens hold policies and metadata, but a request header holds no more than this. */
 export const TOKEN_LENGTH_MAX = 32_768;
 
@@ -25,7 +27,7 @@ export class Salts {
 
   /** Only of tokens that exist: guesses do not push them out. */
   remember(token: string, saltedId: string): void {
-    this.#ids.set(token, saltedId);
+    if (token.length <= CACHED_LENGTH_MAX) this.#ids.set(token, saltedId);
   }
 
   ofAccessor(accessor: string): string {
