@@ -11,7 +11,7 @@ import type { TransportLimits } from './transport-options.ts';
 const GOODBYE_MS = 1000;
 
 /** So many frames of a connection are dealt with in a turn of the event loop, whatever comes: others have their turn, too. */
-const FRAMES_PER_TURN = 128;
+const FRAMES_PER_TURN = 32;
 
 /** So many pings long an end may take nothing of what waits for it. */
 const STUCK_PINGS_MAX = 60;
@@ -104,6 +104,8 @@ export class Connection {
   /** Stops reading, so that the peer is held up by TCP. It may be silent meanwhile. */
   pause(): void {
     this.#paused = true;
+    // Nor is what was read already dealt with.
+    this.#reader.framesLeft = 0;
     this.#socket.pause();
   }
 

@@ -13,7 +13,7 @@ export type ForwardHandler = (payload: Uint8Array, from: string, signal: AbortSi
 /** Answers that wait for a slow reader; beyond it no further requests are read from it. */
 const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 /** What was under way then may still add to it; with so much a peer takes nothing, or too slowly, and is given up. */
-const UNREAD_BYTES_END = 128 * 1024 * 1024;
+const UNREAD_BYTES_END = 96 * 1024 * 1024;
 
 /** What requests are served with; shared by all connections. */
 export interface ForwardService {

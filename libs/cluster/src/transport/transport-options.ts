@@ -43,7 +43,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   messageBytesMax: 64 * 1024 * 1024,
   queueBytesMax: 16 * 1024 * 1024,
   requestBytesMax: 64 * 1024 * 1024,
-  requestsMax: 1024,
+  requestsMax: 256,
   waitingMax: 4096,
   waitingBytesMax: 64 * 1024 * 1024,
   inFlightBytesMax: 64 * 1024 * 1024,
