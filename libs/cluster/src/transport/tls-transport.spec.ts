@@ -319,7 +319,7 @@ describe('TlsTransport, when peers go', () => {
   });
 
   it('drops the oldest messages to a peer that does not read, and keeps its memory', async () => {
-    const a = await cluster.node('a', { limits: { queueBytesMax: 1 << 20 } });
+    const a = await cluster.node('a', { limits: { queueBytesMax: 1 << 20, silentPingsMax: 1000 } });
     const b = await cluster.node('b');
     const { tap, port } = await Tap.open(portOf(b));
     cluster.onClose(() => tap.close());
