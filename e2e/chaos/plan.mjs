@@ -68,8 +68,8 @@ export const FAULTS = {
  * @param {string[]} options.each kinds of which one is in every round
  * @param {Set<string>} options.offers what the machine offers
  * @returns {{atMs: number, forMs: number, kind: string, node: number, link?: string, delayMs?: number, restore?: object}[]}
- *   `restore`: `force` (whatever the keys), `besides` and at which time (`afterMs` from the start of the call, undefined: when
- *   it was acknowledged), `again` (which snapshot is restored once more: the same, a newer one, or none)
+ *   `restore`: `force` (whatever the keys), `besides` and at which time (`afterMs` from the start of the call; undefined: when
+ *   it was acknowledged, 'switched': when the first node has switched over), `again` (which snapshot is restored once more: the same, a newer one, or none)
  */
 export function planRound(seed, { roundMs, faults, only = [], each = [], offers }) {
   const random = new SeededRandom(seed);
@@ -106,7 +106,7 @@ export function planRound(seed, { roundMs, faults, only = [], each = [], offers 
 const drawRestore = (besides, random) => ({
   force: random.chance(300),
   besides: random.pick(besides),
-  afterMs: random.pick([undefined, undefined, random.between(0, 100), random.between(0, 700)]),
+  afterMs: random.pick([undefined, 'switched', 'switched', random.between(0, 100), random.between(0, 700)]),
   again: random.pick(['none', 'none', 'same', 'newer']),
 });
 
@@ -128,8 +128,13 @@ export const printPlan = (plan) =>
     )
     .join('\n');
 
+const whenOf = (afterMs) => {
+  if (afterMs === undefined) return 'when acknowledged';
+  return afterMs === 'switched' ? 'when switched over' : `after ${afterMs} ms`;
+};
+
 const printRestore = ({ force, besides, afterMs, again }) =>
-  `${force ? ' by force' : ''}, ${besides} ${afterMs === undefined ? 'when acknowledged' : `after ${afterMs} ms`}, again: ${again}`;
+  `${force ? ' by force' : ''}, ${besides} ${whenOf(afterMs)}, again: ${again}`;
 
 /** The rounds of the short form, each with kinds to choose from: what an operator is most likely to meet. */
 const SHORT_FORM = [

@@ -2,6 +2,7 @@
  * Snapshots are saved while clients write, and restored while other faults go on. What was saved and restored, and when,
  * goes into the history, whose checker holds it against what clients saw before and after.
  */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { eventually, pause } from '../program.mjs';
 import { nowNs } from './clock.mjs';
 import { ask } from './http-client.mjs';
@@ -37,7 +38,7 @@ export const restoreUnder = (doKind) => async (fault) => {
     // Who is away meanwhile finds a log that was cut, and another state.
     const back = pause(fault.forMs).then(() => restoreOnce(fault, snapshot));
     // Sometimes it comes back in the middle.
-    const hasBack = fault.other === 0 ? back : pause(fault.forMs + (restore.afterMs ?? 50));
+    const hasBack = fault.other === 0 ? back : pause(fault.forMs + (Number(restore.afterMs) || 50));
     await Promise.all([back, doKind(restore.besides, { ...fault, hold: () => hasBack })]);
   } else {
     await hold();
@@ -62,9 +63,37 @@ async function restoreBeside(fault, snapshot, doKind) {
     await beside();
     return;
   }
-  const restoring = restoreOnce(fault, snapshot);
-  await pause(restore.afterMs);
+  let isOver = false;
+  const restoring = restoreOnce(fault, snapshot).finally(() => (isOver = true));
+  await (restore.afterMs === 'switched' ? switchedOver(fault.cluster, () => isOver) : pause(restore.afterMs));
   await Promise.all([restoring, beside()]);
+}
+
+/**
+ * Resolves as soon as a node logs that it has another state from now on, or the restore is over: what it and the others have of
+ * that on their disks is then still to come, for the most part.
+ */
+async function switchedOver({ nodes }, isOver) {
+  const seen = new Map(nodes.map((node) => [node, statSync(node.logFile).size]));
+  while (!isOver()) {
+    for (const node of nodes) {
+      const { size } = statSync(node.logFile);
+      if (size === seen.get(node)) continue;
+      if (/a restore replaced the state/.test(readFrom(node.logFile, seen.get(node), size))) return;
+      seen.set(node, size);
+    }
+    await pause(2);
+  }
+}
+
+function readFrom(file, from, to) {
+  const fd = openSync(file, 'r');
+  try {
+    const bytes = Buffer.alloc(to - from);
+    return bytes.toString('latin1', 0, readSync(fd, bytes, 0, bytes.length, from));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Tries until a whole archive is there. @returns {Promise<{id: string, bytes: Buffer}>} */

@@ -84,8 +84,9 @@ export interface InitResult {
 
 /** Encrypts and decrypts with the key that the shares make up (AES-256-GCM). */
 export interface SealKey {
+  /** @throws BarrierError `sealed` where the key is no longer that of this node */
   encrypt(plaintext: Uint8Array): Uint8Array;
-  /** @throws BarrierError `wrong-key` */
+  /** @throws BarrierError `wrong-key`, and as `encrypt` */
   decrypt(sealed: Uint8Array): Uint8Array;
 }
 

@@ -190,6 +190,34 @@ describe('unsealing', () => {
   });
 });
 
+describe('the key of the seal, for what is under way with it', () => {
+  const zeros = new Uint8Array(32);
+
+  it('is gone with the sealing: nothing is sealed with what is left of it', async () => {
+    const result = await node.seal.initializeUnsealed(request(1, 1));
+    const held = [node.seal.sealKey(), node.seal.snapshotKey()] as SealKey[];
+    const sealed = held.map((key) => key.encrypt(Buffer.from('sums')));
+    node.seal.seal();
+    for (const [at, key] of held.entries()) {
+      expect(() => key.encrypt(zeros)).toThrow(expect.objectContaining({ name: 'BarrierError', code: 'sealed' }));
+      expect(() => key.decrypt(sealed[at] as Uint8Array)).toThrow(expect.objectContaining({ code: 'sealed' }));
+    }
+    await unsealWith(node, result, 0);
+    expect(() => held[0]?.encrypt(zeros)).toThrow(expect.objectContaining({ code: 'sealed' }));
+  });
+
+  it('stays when the store tells it again, and is gone when there is another', async () => {
+    await node.seal.initializeUnsealed(request(1, 1));
+    const held = node.seal.snapshotKey() as SealKey;
+    const sealed = held.encrypt(Buffer.from('sums'));
+    await backend.replace([]);
+    expect(Buffer.from(held.decrypt(sealed)).toString()).toBe('sums');
+    expect(Buffer.from(node.seal.snapshotKey()?.decrypt(held.encrypt(zeros)) ?? []).equals(zeros)).toBe(true);
+    await node.seal.reshare(1, 1, undefined);
+    expect(() => held.encrypt(zeros)).toThrow(expect.objectContaining({ code: 'sealed' }));
+  });
+});
+
 describe('new shares', () => {
   it('replace the old ones and the root key, in one batch, with the node and its standbys unsealed', async () => {
     const old = await node.seal.initializeUnsealed(request(3, 2));

@@ -54,6 +54,8 @@ export class ShamirSealManager implements SealManager {
   readonly #deps: SealManagerDeps;
   readonly #collector: ShareCollector;
   #key: Secret<Uint8Array> | undefined;
+  /** Keys that were given up, and wiped. */
+  readonly #givenUp = new WeakSet<Secret<Uint8Array>>();
   #expected: ExpectedJoin | undefined;
   #initializing = false;
 
@@ -61,7 +63,7 @@ export class ShamirSealManager implements SealManager {
     this.#deps = deps;
     this.#collector = new ShareCollector(deps.random);
     // Another node changed the shares: this one needs the new key to let others join once it is active.
-    deps.barrier.watch(SEAL_KEY_COPY_KEY, (copy) => this.#useKey(new Secret(copy)));
+    deps.barrier.watch(SEAL_KEY_COPY_KEY, (copy) => this.#learnKey(copy));
   }
 
   status(): MaybePromise<SealStatus> {
@@ -167,8 +169,21 @@ export class ShamirSealManager implements SealManager {
   }
 
   #useKey(sealKey: Secret<Uint8Array>): void {
-    if (this.#key) wipe(this.#key.reveal());
+    this.#giveUpKey();
     this.#key = sealKey;
+  }
+
+  #giveUpKey(): void {
+    if (!this.#key) return;
+    wipe(this.#key.reveal());
+    this.#givenUp.add(this.#key);
+    this.#key = undefined;
+  }
+
+  /** The key as the store has it. Where it is told again, as after a restore, what is sealed with it at the moment goes on. */
+  #learnKey(copy: Uint8Array): void {
+    if (this.#key && equalInConstantTime(this.#key.reveal(), copy)) wipe(copy);
+    else this.#useKey(new Secret(copy));
   }
 
   /** Whether a key that shares made up is the seal's. */
@@ -227,8 +242,7 @@ export class ShamirSealManager implements SealManager {
 
   seal(): void {
     this.#collector.reset();
-    if (this.#key) wipe(this.#key.reveal());
-    this.#key = undefined;
+    this.#giveUpKey();
     this.#deps.barrier.seal();
   }
 
@@ -295,9 +309,14 @@ export class ShamirSealManager implements SealManager {
   }
 
   #sealKeyOf(key: Secret<Uint8Array>, purpose = JOIN_PURPOSE): SealKey {
+    const held = (): Uint8Array => {
+      // What was wiped is a key of zeros, which everybody has.
+      if (this.#givenUp.has(key)) throw new BarrierError('sealed', 'the key of the seal was given up meanwhile');
+      return key.reveal();
+    };
     return {
-      encrypt: (plaintext) => sealEnvelope(0, key.reveal(), purpose, plaintext, this.#deps.random),
-      decrypt: (sealed) => openEnvelope(key.reveal(), purpose, sealed),
+      encrypt: (plaintext) => sealEnvelope(0, held(), purpose, plaintext, this.#deps.random),
+      decrypt: (sealed) => openEnvelope(held(), purpose, sealed),
     };
   }
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KEYRING_KEY, REQUIRED_BARRIER_KEYS, ROOT_KEY_COPY_KEY } from '@coffer/barrier';
+import { BarrierError, KEYRING_KEY, REQUIRED_BARRIER_KEYS, ROOT_KEY_COPY_KEY } from '@coffer/barrier';
 import type { SealKey, StoredKeys } from '@coffer/barrier';
 import { decodeSnapshot } from '@coffer/cluster';
 import type { RaftNode } from '@coffer/cluster';
@@ -188,6 +188,7 @@ function otherFormat(format: string): string {
 /** What is wrong with an archive is the client's to know; all else goes on as it is. */
 function told(error: unknown): unknown {
   if (error instanceof ArchiveError) {
+    if (error.cause instanceof BarrierError && error.cause.code === 'sealed') return error.cause;
     if (error.code === 'too-large') return new RequestError('too-large', error.message, { cause: error });
     return new RequestError('bad-request', error.message, { cause: error });
   }
