@@ -199,6 +199,27 @@ describe('rights', () => {
     }
   });
 
+  it('to put another state in the place of this one, or to see the store below the engines, need more than the path', async () => {
+    const everything = 'path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "patch"] }';
+    await ok('PUT', 'sys/policies/acl/no-sudo', { policy: everything });
+    const token = await tokenOf({ policies: ['no-sudo'] });
+    for (const node of cluster.nodes) {
+      for (const path of ['snapshot', 'snapshot-force'])
+        assert.equal((await call(node.url, 'POST', `sys/storage/raft/${path}`, { token, body: {} })).status, 403, path);
+      for (const path of [
+        'sys/seal',
+        'sys/step-down',
+        'sys/rotate/root/init',
+        'sys/generate-root-token/attempt',
+        'sys/audit/x',
+      ])
+        assert.equal((await call(node.url, 'PUT', path, { token, body: { type: 'file' } })).status, 403, path);
+      // Off unless the configuration says otherwise, for root as well.
+      for (const key of ['core/keyring', 'core/seal/root-key', 'sys/token/id/x', ''])
+        assert.equal((await cluster.request(node, 'GET', `sys/raw/${key}`)).status, 404, key);
+    }
+  });
+
   it('know no namespaces but the root, whatever they are called', async () => {
     for (const name of ['..', 'a', 'root/..', 'ROOT', '%2e%2e', 'sys', 'a/../root', 'root/root', '\\'])
       assert.equal(
