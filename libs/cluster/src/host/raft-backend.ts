@@ -159,7 +159,7 @@ export class RaftBackend implements RaftNode {
       readBarrier: (signal) => this.readBarrier(signal),
     });
     this.#hints = new LeaderHints(clock, parts.random, () => this.#session?.driver);
-    transport.onMessage((message) => this.#session?.act((raft) => raft.step(message)));
+    transport.onMessage((message) => this.#session?.driver.hear(message));
     transport.onUnreachable((peer, how) => this.#hints.unreachable(peer, how));
     transport.onRemoved(() => this.#belonging.removed());
     transport.onSnapshot((from, meta, contents) => {

@@ -57,6 +57,12 @@ export interface StagedSnapshot {
 /** While nothing is written, the log is looked at every so many ticks: followers may have caught up. */
 const CUT_TICKS = 50;
 
+/**
+ * So many messages are taken in while a write is under way; raft answers each, and holds the answers until it is done. A
+ * cluster sends a few hundred; beyond it a peer floods, or the disk is stuck, and what is dropped comes again.
+ */
+const HEARD_MAX = 16_384;
+
 const NOTHING: readonly Entry[] = [];
 const NO_OPS: readonly WriteOp[] = [];
 
@@ -81,6 +87,8 @@ export class RaftDriver {
   #hardState: HardState | undefined;
   #flushWanted = false;
   #quietTicks = 0;
+  /** Messages since raft was last looked at. */
+  #heard = 0;
   #writingSinceMs: number | undefined;
   #staged: StagedSnapshot | undefined;
   #idle: (() => void)[] = [];
@@ -161,6 +169,13 @@ export class RaftDriver {
     if (this.#raft.hasReady()) this.wake();
   }
 
+  /** A message of a peer. */
+  hear(message: Message): void {
+    if (this.#heard >= HEARD_MAX) return;
+    this.#heard += 1;
+    this.act(() => this.#raft.step(message));
+  }
+
   /** Looks at raft in this turn of the event loop, after what else is to be read in it. */
   wake(): void {
     if (this.#scheduled || this.#pumping || this.#stopped) return;
@@ -232,6 +247,7 @@ export class RaftDriver {
   }
 
   #process(ready: Ready): Promise<void> | undefined {
+    this.#heard = 0;
     if (ready.status !== undefined) {
       this.#standing = ready.status;
       this.#hooks.standing(ready.status);
