@@ -1,13 +1,20 @@
 import { RequestError } from '@coffer/sdk';
 import type { MaybePromise } from '@coffer/kernel';
 
+/** What a web page may do that may use the API. */
+export interface AllowedPage {
+  readonly allowedHeaders: readonly string[];
+  /** Whether its browser may send what it knows of the user. */
+  readonly allowCredentials?: boolean;
+}
+
 /** Which web pages of other origins may use the API. */
 export interface CorsRules {
   /**
    * What to answer to a request of this `Origin`; undefined while CORS is off, and while the node is sealed and cannot
    * know: requests are served then without telling browsers anything.
    */
-  judge(origin: string): MaybePromise<{ readonly allowedHeaders: readonly string[] } | 'refused' | undefined>;
+  judge(origin: string): MaybePromise<AllowedPage | 'refused' | undefined>;
 }
 
 const ALLOWED_METHODS: readonly string[] = ['DELETE', 'GET', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'LIST', 'SCAN'];
@@ -22,13 +29,17 @@ export interface CorsAnswer {
 
 /** @throws RequestError `permission-denied` for an origin that is not allowed, `unsupported-operation` for such a method */
 export function corsAnswer(
-  judged: { readonly allowedHeaders: readonly string[] } | 'refused',
+  judged: AllowedPage | 'refused',
   origin: string,
   method: string,
   requestedMethod: string | undefined,
 ): CorsAnswer {
   if (judged === 'refused') throw new RequestError('permission-denied', 'origin not allowed');
-  const headers = { 'access-control-allow-origin': origin, vary: 'Origin' };
+  const headers = {
+    'access-control-allow-origin': origin,
+    vary: 'Origin',
+    ...(judged.allowCredentials ? { 'access-control-allow-credentials': 'true' } : {}),
+  };
   if (method !== 'OPTIONS') return { headers, preflight: false };
   if (requestedMethod === undefined || !ALLOWED_METHODS.includes(requestedMethod))
     throw new RequestError('unsupported-operation');

@@ -356,6 +356,15 @@ describe('a request from a web page', () => {
     expect(JSON.stringify(served.seen[0]?.data)).toBe('{"a":1}');
   });
 
+  it('may bring what its browser knows of the user only where that is said', async () => {
+    const header = async (rules: CorsRules) =>
+      (await ask(await serve({}, rules), 'GET', '/v1/a', { origin: 'https://good' })).headers[
+        'access-control-allow-credentials'
+      ];
+    expect(await header(cors)).toBeUndefined();
+    expect(await header({ judge: () => ({ allowedHeaders: [], allowCredentials: true }) })).toBe('true');
+  });
+
   it('is refused from other origins, before anything is done', async () => {
     const served = await serve({}, cors);
     for (const method of ['GET', 'OPTIONS']) {

@@ -86,7 +86,7 @@ export class RequestHandler {
       const requested = headerText(message.headers['access-control-request-method']);
       const { headers, preflight } = corsAnswer(judged, origin, message.method ?? '', requested);
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-      return preflight ? { status: 200, headers: {}, body: undefined } : undefined;
+      return preflight ? { status: 200, headers: { 'cache-control': 'no-store' }, body: undefined } : undefined;
     };
     judge().then(
       (rendered) => {

@@ -265,7 +265,9 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
   }
 
   indexes(): { readonly committedIndex?: number; readonly appliedIndex?: number } {
-    return { appliedIndex: this.#deps.raft.appliedIndex() };
+    const { raft } = this.#deps;
+    const committedIndex = raft.status().raft?.commit;
+    return { ...(committedIndex === undefined ? {} : { committedIndex }), appliedIndex: raft.appliedIndex() };
   }
 
   #tls(): ClusterRecords['tls'] {

@@ -110,6 +110,8 @@ describe('MountService', () => {
       ['team/app', 'auth/x'],
       ['team/app', 'sys'],
       ['team/app', 'team/app'],
+      ['team/app', 'team'],
+      ['team/app', 'team/app/deeper'],
     ])
       await expect(mounts.move(end(from ?? ''), end(to ?? ''))).rejects.toMatchObject({ code: 'bad-request' });
     failing.add('revoke');

@@ -189,10 +189,7 @@ export class MountService implements Mounts, Startable {
     if (!source)
       throw badRequest(`no matching mount at "${prefixOf({ table: from.table, path: cleanMountPath(from.path) })}"`);
     if (from.table !== to.table) throw badRequest('cannot move between secrets engines and auth methods');
-    refuseOverlap(
-      this.list(to.table, to.namespace).filter((entry) => entry.uuid !== source.uuid || entry.path === target),
-      target,
-    );
+    refuseOverlap(this.list(to.table, to.namespace), target);
     const record: MoveRecord = {
       id: this.#deps.random.uuid(),
       sourceMount: prefixOf(source),

@@ -30,6 +30,9 @@ describe('sys/config/cors', () => {
     expect(settings.judge('https://a.example')).toMatchObject({ allowedOrigins: ['https://a.example'] });
     expect(settings.judge('https://evil.example')).toBe('refused');
     expect(settings.judge('https://a.example.evil.example')).toBe('refused');
+    await call('update', 'config/cors', { allowed_origins: ['https://a.example'], allow_credentials: true });
+    expect(await outcome(call('read', 'config/cors'))).toMatchObject({ allow_credentials: true });
+    expect(settings.judge('https://a.example')).toMatchObject({ allowCredentials: true });
     await call('update', 'config/cors', { allowed_origins: ['*'] });
     expect(settings.judge('https://evil.example')).toMatchObject({ allowedOrigins: ['*'] });
     await call('delete', 'config/cors');
@@ -37,8 +40,9 @@ describe('sys/config/cors', () => {
   });
 
   it.each<[Record<string, unknown>, number, string]>([
-    [{}, 500, 'at least one origin or the wildcard must be provided'],
-    [{ allowed_origins: ['*', 'https://a.example'] }, 500, "to allow all origins the '*' must be the only value"],
+    [{}, 400, 'at least one origin or the wildcard must be provided'],
+    [{ allowed_origins: ['*', 'https://a.example'] }, 400, "to allow all origins the '*' must be the only value"],
+    [{ allowed_origins: ['*'], allow_credentials: true }, 400, 'needs origins by their names'],
     [{ allowed_origins: ['*'], allowed_headers: ['X-A\r\nX-B'] }, 400, 'is not a valid header name'],
   ])('refuses %j', async (sent, status, text) => {
     const { call } = corsWorld();

@@ -25,6 +25,8 @@ export interface CorsConfig {
   readonly allowedOrigins: readonly string[];
   /** Standard ones and what was added. */
   readonly allowedHeaders: readonly string[];
+  /** Whether browsers may send what they know of the user (cookies, certificates). */
+  readonly allowCredentials?: boolean;
 }
 
 const parse = (bytes: Uint8Array): CorsConfig => JSON.parse(new TextDecoder().decode(bytes)) as CorsConfig;

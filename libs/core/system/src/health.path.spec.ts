@@ -1,20 +1,30 @@
 import { healthPaths } from './health.path.ts';
 import type { NodeOperations } from './node-operations.ts';
-import { caller } from './test-world.fixture.ts';
+import { caller, outcome } from './test-world.fixture.ts';
 
-function health(state: { sealed?: boolean; initialized?: boolean; standby?: boolean } = {}) {
-  const { sealed = false, initialized = true, standby = false } = state;
+interface State {
+  readonly sealed?: boolean;
+  readonly initialized?: boolean;
+  readonly standby?: boolean;
+  readonly haEnabled?: boolean;
+}
+
+function world({ sealed = false, initialized = true, standby = false, haEnabled = true }: State) {
   const node = {
     version: '1.0.0',
     sealStatus: () => ({ sealed, initialized }),
-    leader: () => ({ haEnabled: true, isSelf: !standby }),
+    leader: () => ({ haEnabled, isSelf: !standby, leaderAddress: 'a', leaderClusterAddress: 'c' }),
     removedFromCluster: () => undefined,
     storageTrouble: () => undefined,
     clusterIdentity: () => ({ id: 'i', name: 'n' }),
     clockSkewMs: () => 0,
     ending: () => false,
   } as unknown as NodeOperations;
-  const { call } = caller(healthPaths(node));
+  return caller(healthPaths(node));
+}
+
+function health(state: State = {}) {
+  const { call } = world(state);
   return async (query: Record<string, string> = {}) => (await call('read', 'health', query))?.status;
 }
 
@@ -37,5 +47,14 @@ describe('sys/health', () => {
     expect(await health()({ sealedcode: '1000' })).toBe(200);
     for (const activecode of ['1000', '101', '-5', '0'])
       await expect(health()({ activecode })).rejects.toThrow('between');
+  });
+});
+
+describe('sys/leader', () => {
+  it('is told by a node that is unsealed, or that is alone', async () => {
+    const leader = async (state: State) => outcome(world(state).call('read', 'leader'));
+    expect(await leader({})).toMatchObject({ ha_enabled: true, is_self: true, leader_address: 'a' });
+    expect(await leader({ sealed: true })).toEqual([503, 'Vault is sealed']);
+    expect(await leader({ sealed: true, haEnabled: false })).toMatchObject({ ha_enabled: false });
   });
 });

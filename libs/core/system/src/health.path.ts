@@ -1,4 +1,4 @@
-import { badRequest, definePath, field } from '@coffer/sdk';
+import { RequestError, badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import { whenReady } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
@@ -93,7 +93,16 @@ export function healthPaths(node: NodeOperations): readonly PathDeclaration<unkn
       unauthenticated: true,
       whileSealed: true,
       neverWrapped: true,
-      read: { summary: 'The active node', runs: 'local', handler: () => ({ bare: true, data: leaderData(node) }) },
+      read: {
+        summary: 'The active node',
+        runs: 'local',
+        // A sealed node is told of none.
+        handler: () =>
+          whenReady(node.sealStatus(), ({ sealed }): Response => {
+            if (sealed && node.leader().haEnabled) throw new RequestError('sealed');
+            return { bare: true, data: leaderData(node) };
+          }),
+      },
     }),
     definePath('ha-status', {
       fields: {},
