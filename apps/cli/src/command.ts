@@ -36,6 +36,8 @@ export interface Command {
   readonly output?: 'format' | 'field';
   /** Takes `-format=raw`. */
   readonly raw?: boolean;
+  /** Goes without the token of the last login: that may be what is wrong. */
+  readonly withoutStoredToken?: boolean;
   /** The exit code where the client cannot be set up; 2 if left out. */
   readonly setupFailureCode?: number;
   /** How many arguments, and how to say so. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from './flags.ts';
-import { parseKeyValues } from './key-values.ts';
+import { parseKeyValues, textsOf } from './key-values.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'coffer-kv-'));
 const file = (name: string, text: string): string => {
@@ -56,6 +56,18 @@ describe('data on the command line', () => {
   ])('refuses %j', (args, input, text) => {
     expect(() => parse(args, input)).toThrow(UsageError);
     expect(() => parse(args, input)).toThrow(text);
+  });
+
+  it('makes texts of numbers and truths, but not of lists and maps', () => {
+    expect(textsOf(parse(['-'], '{"n":1.50,"yes":true,"no":false,"none":null,"t":"x"}'))).toEqual({
+      n: '1.50',
+      yes: '1',
+      no: '0',
+      none: '',
+      t: 'x',
+    });
+    expect(() => textsOf({ a: ['1', '2'] })).toThrow("'a': expected a text");
+    expect(() => textsOf({ a: {} })).toThrow(UsageError);
   });
 
   it('never repeats what was piped in', () => {

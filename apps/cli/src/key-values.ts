@@ -29,6 +29,21 @@ export function parseKeyValues(args: readonly string[], readInput: () => string)
   return Object.fromEntries([...data].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** What is no text becomes one, as Vault's clients have it. @throws UsageError for lists and maps */
+export function textsOf(data: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => {
+      if (typeof value === 'boolean') return [key, value ? '1' : '0'];
+      if (value === null) return [key, ''];
+      if (typeof value === 'object' && exactNumber(value) === undefined)
+        throw new UsageError(
+          `Failed to parse K=V data: failed to convert values to strings: '${key}': expected a text, a number or a boolean, got ${Array.isArray(value) ? 'several values' : 'a map'}`,
+        );
+      return [key, exactNumber(value) ?? String(value)];
+    }),
+  );
+}
+
 /** The value may be a secret: an error shows where it came from, or its key alone. */
 function shown(arg: string): string {
   const equals = arg.indexOf('=');

@@ -157,8 +157,12 @@ async function runParsed(command: Command, argv: readonly string[], session: Ses
   const print = new Printer(format, flags.text('field') || undefined, session.streams, yaml);
   if (!passThrough) checkArguments(command, args);
   const helper = lazyTokenHelper(process.env);
-  const token = command.http ? (fromEnvironment(process.env, 'TOKEN') ?? (await helper()).get()) : undefined;
-  const settings = clientSettings(flags, command.http ? process.env : {}, token);
+  const stored = async (): Promise<string | undefined> =>
+    command.withoutStoredToken ? undefined : (await helper()).get();
+  const token = command.http ? (fromEnvironment(process.env, 'TOKEN') ?? (await stored())) : undefined;
+  const settings = command.http
+    ? clientSettings(flags, process.env, token)
+    : clientSettings(parseFlags([], []).flags, {}, undefined);
   const probe = new ApiClient(settings);
   let input: string | undefined;
   const client = session.dry ? new DryClient(probe, session.dry, session.program) : probe;

@@ -80,6 +80,8 @@ export interface EngineType<E = unknown> {
   readonly intentTypes?: readonly IntentType<E>[];
   /** Types whose paths depend on a mount's options (KV's versions): the type that serves these. */
   forOptions?(options: Readonly<Record<string, string>>): EngineType;
+  /** Before a mount comes to be. @throws RequestError for options that nothing of this type serves */
+  checkOptions?(options: Readonly<Record<string, string>>): void;
   create(mount: MountContext): MaybePromise<E>;
   /** Slow set-up on the active node (data upgrades); requests of this mount wait, others do not. May fail alone. */
   start?(engine: E): Promise<void>;

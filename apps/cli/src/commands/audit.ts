@@ -1,9 +1,7 @@
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
-import { parseKeyValues } from '../key-values.ts';
-import { exactNumber } from '@coffer/api-client';
-import { goValue } from '../output/go-value.ts';
+import { parseKeyValues, textsOf } from '../key-values.ts';
 import { titledTable } from '../output/table.ts';
 import { cleanPath } from './generic.ts';
 
@@ -39,21 +37,6 @@ const auditList: Command = {
     return 0;
   },
 };
-
-/** What is no text becomes one, as Vault's clients have it. @throws UsageError for what cannot */
-function textsOf(data: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => {
-      if (typeof value === 'boolean') return [key, value ? '1' : '0'];
-      if (value === null) return [key, ''];
-      if (typeof value === 'object' && exactNumber(value) === undefined)
-        throw new UsageError(
-          `Failed to parse K=V data: failed to convert values to strings: '${key}' expected a text, a number or a boolean`,
-        );
-      return [key, goValue(value)];
-    }),
-  );
-}
 
 const withSlash = (path: string): string => {
   const clean = path.trim();

@@ -4,7 +4,7 @@ import type { Command, CommandContext } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { UsageError, truthOf } from '../flags.ts';
 import { fromEnvironment } from '../http-flags.ts';
-import { parseKeyValues } from '../key-values.ts';
+import { parseKeyValues, textsOf } from '../key-values.ts';
 import { StoreError } from '../token-helper.ts';
 import { cleanPath } from './generic.ts';
 
@@ -31,6 +31,21 @@ const METHODS: Readonly<Record<string, LoginMethod>> = {
   },
 };
 
+/** Of a token that was not looked up, only the token is known. */
+const unknownAuth = (token: string): NonNullable<ApiResponse['auth']> => ({
+  client_token: token,
+  accessor: '',
+  policies: null,
+  token_policies: null,
+  identity_policies: null,
+  metadata: null,
+  orphan: false,
+  entity_id: '',
+  lease_duration: 0,
+  renewable: false,
+  mfa_requirement: null,
+});
+
 async function loginByToken(context: CommandContext, _path: string, config: Config): Promise<ApiResponse | undefined> {
   const { client, flags } = context;
   const lookup = config.lookup === undefined ? true : truthOf(String(config.lookup));
@@ -46,7 +61,7 @@ async function loginByToken(context: CommandContext, _path: string, config: Conf
     throw new CommandError(
       'Error authenticating: a token must be passed to auth, please view the help for more information',
     );
-  if (!lookup || flags.bool('no-verify')) return { auth: { client_token: token } as NonNullable<ApiResponse['auth']> };
+  if (!lookup || flags.bool('no-verify')) return { data: null, auth: unknownAuth(token) };
   const answer = await doing(
     'Error authenticating: error looking up token',
     client.send({ method: 'GET', path: 'auth/token/lookup-self', token, wrapTtl: '' }),
@@ -94,6 +109,7 @@ async function loginByPassword(
 const login: Command = {
   name: 'login',
   synopsis: 'Authenticate locally',
+  withoutStoredToken: true,
   usage: '[options] [AUTH K=V...]',
   help: 'Authenticates users or machines, and keeps the token for later commands.\n\n    $ vault login s.3jnbMAKl1i4YS3QoKdbHzGXq\n\n    $ vault login -method=userpass username=my-username',
   http: true,
@@ -205,7 +221,7 @@ function configOf({ readInput }: CommandContext, method: string, args: readonly 
   const [first, ...rest] = args;
   const words = method === 'token' && first !== undefined && !first.includes('=') ? [`token=${first}`, ...rest] : args;
   try {
-    return parseKeyValues(words, readInput);
+    return textsOf(parseKeyValues(words, readInput));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(error.message.replace(/^Failed to parse K=V data/, 'Error parsing configuration'));

@@ -3,6 +3,7 @@ import { doing } from '../command-error.ts';
 import { UsageError, durationText } from '../flags.ts';
 import { titledTable } from '../output/table.ts';
 import { goValue } from '../output/go-value.ts';
+import { orMissing } from './generic.ts';
 
 const PATH = 'sys/storage/raft/autopilot';
 
@@ -15,7 +16,11 @@ const state: Command = {
   output: 'format',
   arguments: { min: 0, max: 0 },
   async run({ client, print }) {
-    const answer = await doing('Error checking autopilot state', client.send({ method: 'GET', path: `${PATH}/state` }));
+    // a server without Raft has no autopilot to tell of
+    const answer = await doing(
+      'Error checking autopilot state',
+      orMissing(client.send({ method: 'GET', path: `${PATH}/state` })),
+    );
     const data = answer?.data;
     if (!data) return 0;
     if (print.value(stateValue(data))) return 0;
@@ -179,7 +184,7 @@ const getConfig: Command = {
   async run({ client, print }) {
     const answer = await doing(
       'Error reading the autopilot configuration',
-      client.send({ method: 'GET', path: `${PATH}/configuration` }),
+      orMissing(client.send({ method: 'GET', path: `${PATH}/configuration` })),
     );
     const data = answer?.data;
     if (!data) return 0;
@@ -244,10 +249,9 @@ const setConfig: Command = {
       ...Object.fromEntries(counts.map((name) => [field(name), flags.int(name)])),
       ...Object.fromEntries(times.map((name) => [field(name), durationText(flags.text(name))])),
     };
-    if (Object.keys(body).length === 0) throw new UsageError('Must supply at least one setting');
     const answer = await doing(
       'Error setting the autopilot configuration',
-      client.send({ method: 'POST', path: `${PATH}/configuration`, body }),
+      client.send({ method: 'PUT', path: `${PATH}/configuration`, body }),
     );
     if (answer?.warnings?.length) print.warnings(answer);
     return 0;

@@ -12,7 +12,7 @@ const listPeers: Command = {
   help: 'Lists the members of the Raft cluster.\n\n    $ vault operator raft list-peers',
   http: true,
   output: 'format',
-  arguments: { min: 0, max: 0 },
+  arguments: { min: 0, max: Number.POSITIVE_INFINITY },
   async run({ client, print }) {
     const answer = await doing(
       'Error reading the raft cluster configuration',

@@ -134,7 +134,8 @@ export function decodeRootToken(encoded: string, otp: string): string {
 }
 
 function printAttempt({ print }: CommandContext, value: Fields): number {
-  if (print.value(value)) return 0;
+  const nothing = { encoded_token: '', encoded_root_token: '', pgp_fingerprint: '', otp: '' };
+  if (print.value({ ...nothing, ...value })) return 0;
   const text = (name: string): string => goValue(value[name] ?? '');
   const rows: (readonly string[])[] = [
     ['Nonce', text('nonce')],

@@ -1,9 +1,10 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type * as files from '@coffer/server/snapshot-files';
 import type { Command } from '../command.ts';
 import { CommandError, doing } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
+import { reason } from '../key-values.ts';
 import { table, titledTable } from '../output/table.ts';
 
 const PATH = 'sys/storage/raft/snapshot';
@@ -79,6 +80,11 @@ const restore: Command = {
   async run({ client, flags, args }) {
     const path = flags.bool('force') ? `${PATH}-force` : PATH;
     const bodyFile = fileName(args, 'Snapshot');
+    try {
+      accessSync(bodyFile, constants.R_OK);
+    } catch (error) {
+      throw new CommandError(`Error opening the snapshot file: open ${bodyFile}: ${reason(error)}`);
+    }
     await doing(
       'Error installing the snapshot',
       client.transfer({ method: 'POST', path, bodyFile, timeoutMsMin: SILENCE_MS_MAX }),

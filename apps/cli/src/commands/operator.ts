@@ -42,14 +42,16 @@ const init: Command = {
   arguments: { min: 0, max: 0 },
   async run(context) {
     const { client, flags, print } = context;
+    const plan = await initPlan(context);
     if (flags.bool('status')) {
       // 2 means something else here
       const answer = await doing('Error checking init status', client.send({ method: 'GET', path: 'sys/init' }), 1);
       const initialized = answer?.initialized === true;
-      if (!print.value({ initialized })) print.line(initialized ? 'Vault is initialized' : 'Vault is not initialized');
+      // Vault's clients print their own structure here, which has Go's names
+      if (!print.value({ Initialized: initialized }))
+        print.line(initialized ? 'Vault is initialized' : 'Vault is not initialized');
       return initialized ? 0 : 2;
     }
-    const plan = await initPlan(context);
     const answer = await doing('Error initializing', client.send({ method: 'PUT', path: 'sys/init', body: plan.body }));
     if (!answer) throw new CommandError('Error initializing: no answer');
     return printInit(context, answer, plan);
@@ -262,31 +264,22 @@ const members: Command = {
     const answer = await client.send({ method: 'GET', path: 'sys/ha-status' });
     const nodes = (answer?.nodes ?? answer?.data?.nodes ?? []) as readonly Readonly<Record<string, unknown>>[];
     if (print.value({ Nodes: nodes })) return 0;
-    const rows = nodes.map((node) =>
-      [
-        node.hostname,
-        node.api_address,
-        node.cluster_address,
-        node.active_node,
-        node.version,
-        node.upgrade_version,
-        node.redundancy_zone,
-        node.last_echo ?? '',
-      ].map((value) => String(value ?? '')),
-    );
+    // few have zones: a column for those who do
+    const zones = nodes.some((node) => node.redundancy_zone);
+    const columns: readonly (readonly [string, string])[] = [
+      ['Host Name', 'hostname'],
+      ['API Address', 'api_address'],
+      ['Cluster Address', 'cluster_address'],
+      ['Active Node', 'active_node'],
+      ['Version', 'version'],
+      ['Upgrade Version', 'upgrade_version'],
+      ...(zones ? ([['Redundancy Zone', 'redundancy_zone']] as const) : []),
+      ['Last Echo', 'last_echo'],
+    ];
     print.line(
       titledTable(
-        [
-          'Host Name',
-          'API Address',
-          'Cluster Address',
-          'Active Node',
-          'Version',
-          'Upgrade Version',
-          'Redundancy Zone',
-          'Last Echo',
-        ],
-        rows,
+        columns.map(([title]) => title),
+        nodes.map((node) => columns.map(([, field]) => String(node[field] ?? ''))),
       ),
     );
     return 0;
@@ -306,8 +299,10 @@ const diagnose: Command = {
       help: 'File or folder of configuration; may be given several times.',
     },
   ],
-  arguments: { min: 0, max: 0 },
+  arguments: { min: 0, max: Number.POSITIVE_INFINITY },
   async run({ flags }) {
+    if (flags.texts('config').length === 0)
+      throw new CommandError('Must specify a configuration file using -config.', 3);
     const { runDiagnose } = await import('@coffer/server');
     return runDiagnose(flags.texts('config'));
   },

@@ -103,10 +103,12 @@ export class MountService implements Mounts, Startable {
     checkTuning(tuning, this.#deps.systemTtl.maxSeconds, true);
     refuseOverlap(this.list(table, namespace), path);
     const implied = plugin.info.impliedOptions?.[request.type];
+    const options = { ...request.options, ...implied };
+    plugin.type.checkOptions?.(options);
     const typeName = plugin.info.names[0] ?? request.type;
     const entry = this.#newEntry(table, namespace, path, typeName, {
       description: request.description ?? '',
-      options: { ...request.options, ...implied },
+      options,
       ...(request.options === null && !implied ? { optionsNull: true } : {}),
       local: request.local ?? false,
       sealWrap: request.sealWrap ?? false,

@@ -1,4 +1,5 @@
 import { SecretsEngine } from '@coffer/sdk-nest';
+import { badRequest } from '@coffer/sdk';
 import type { EngineType, MountContext } from '@coffer/sdk';
 import { kv1Type } from './v1/kv1.ts';
 import type { Kv1 } from './v1/kv1.ts';
@@ -19,6 +20,11 @@ export class KvEngine implements EngineType<Kv1> {
   forOptions(options: Readonly<Record<string, string>>): EngineType {
     // Each type is whole in itself: the instance that its `create` makes is the one that its handlers get.
     return (options.version === '2' ? kv2Type : kv1Type) as EngineType;
+  }
+
+  checkOptions({ version = '' }: Readonly<Record<string, string>>): void {
+    if (!['', '1', '2'].includes(version))
+      throw badRequest(`the option version of kv is "${version}": expected "1" or "2"`);
   }
 
   create(mount: MountContext): Kv1 {

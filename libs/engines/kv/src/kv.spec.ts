@@ -168,3 +168,92 @@ describe('KV version 2', () => {
     await write(engine, 'folder/0', { at: 'new' }, 1);
   });
 });
+
+describe('what clients of the reference see', () => {
+  it('prefers ttl to lease, and takes what can be read as a duration as it is', async () => {
+    const engine = await openV1();
+    const hint = async (data: Record<string, unknown>): Promise<unknown> => {
+      await engine.update('app', data);
+      return (await engine.read('app'))?.lease?.durationSeconds;
+    };
+    expect(await hint({ ttl: '1h', lease: '2h' })).toBe(3600);
+    expect(await hint({ lease: '2h' })).toBe(7200);
+    expect(await hint({ ttl: '-1h' })).toBe(-3600);
+    expect(await hint({ ttl: null, a: 1 })).toBe(0);
+    expect(await hint({ ttl: 'soon', lease: '2h' })).toBe(2_764_800);
+  });
+
+  it('tells of a path without its slash where to ask, whatever is asked', async () => {
+    const engine = await openV2();
+    for (const path of ['data', 'metadata', 'delete', 'undelete', 'destroy']) {
+      const answer = await engine.update(path, { data: { a: 1 }, versions: [1], max_versions: 1 });
+      expect(answer).toMatchObject({ status: 404, warnings: [expect.stringContaining('versioned K/V')] });
+    }
+    expect(await engine.read('data')).toMatchObject({ status: 404 });
+    expect(await engine.delete('data')).toMatchObject({ status: 404 });
+    expect(await engine.patch('nosuch', { a: 1 })).toMatchObject({ status: 404 });
+  });
+
+  it('scans each folder before the folders in it, the last of them first; a page by bytes', async () => {
+    for (const [open, put, below] of [
+      [openV1, (path: string) => path, ''],
+      [openV2, (path: string) => `data/${path}`, 'metadata/'],
+    ] as const) {
+      const engine = await open();
+      for (const path of ['b', 'f/one', 'f/g/x', 'e/y', 'a', 'f']) await engine.update(put(path), { data: { a: 1 } });
+      const scan = async (query: Record<string, unknown>): Promise<unknown> =>
+        (await engine.ask('scan', below, query))?.data?.keys;
+      expect(await scan({})).toEqual(['a', 'b', 'f', 'f/one', 'f/g/x', 'e/y']);
+      expect(await scan({ limit: 4 })).toEqual(['a', 'b', 'e/y', 'f']);
+      expect((await engine.ask('scan', `${below}none/`, {}))?.data).toEqual({});
+    }
+  });
+
+  it('takes numbers and truths as texts beside a key, and an empty map for none', async () => {
+    const engine = await openV2();
+    await engine.update('metadata/app', { custom_metadata: { n: 1, yes: true } });
+    expect((await engine.read('metadata/app'))?.data?.custom_metadata).toEqual({ n: '1', yes: '1' });
+    await expect(engine.update('metadata/app', { custom_metadata: { n: null } })).rejects.toThrow('is 0 but must be');
+    await expect(engine.update('metadata/app', { custom_metadata: { n: [] } })).rejects.toThrow('must be a string');
+    await engine.update('metadata/app', { custom_metadata: {} });
+    expect((await engine.read('metadata/app'))?.data?.custom_metadata).toBeNull();
+  });
+
+  it('sets back what a write sends as null, and does nothing where nothing is set', async () => {
+    const engine = await openV2();
+    await engine.update('metadata/app', { max_versions: 5, cas_required: true });
+    await engine.update('metadata/app', { metadata_cas: 7 });
+    await engine.update('metadata/app', { max_versions: null, cas_required: null });
+    expect((await engine.read('metadata/app'))?.data).toMatchObject({
+      max_versions: 0,
+      cas_required: false,
+      current_metadata_version: 2,
+    });
+  });
+
+  it('reads the newest version for a number below 1, and no names in no data', async () => {
+    const engine = await openV2();
+    await write(engine, 'app', null);
+    expect((await engine.read('subkeys/app'))?.data?.subkeys).toBeNull();
+    await write(engine, 'app', []);
+    expect(await valueOf(engine, 'app', -1)).toEqual({});
+  });
+
+  it('deletes what was brought back by its age, too', async () => {
+    const engine = await openV2();
+    await engine.update('config', { delete_version_after: '1h' });
+    await write(engine, 'app', { a: 1 });
+    await engine.update('delete/app', { versions: [1] });
+    await engine.update('undelete/app', { versions: [1] });
+    expect(await valueOf(engine, 'app')).toEqual({ a: 1 });
+    await engine.clock.advance(2 * 3_600_000);
+    expect(await valueOf(engine, 'app')).toBeNull();
+  });
+
+  it('is of version 1 or 2, and of no other', () => {
+    const engine = new KvEngine();
+    for (const version of ['', '1', '2']) expect(() => engine.checkOptions({ version })).not.toThrow();
+    expect(() => engine.checkOptions({ version: '3' })).toThrow('expected "1" or "2"');
+    expect(() => engine.checkOptions({})).not.toThrow();
+  });
+});

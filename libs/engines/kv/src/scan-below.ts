@@ -3,6 +3,10 @@ import type { Page, ReadableView } from '@coffer/sdk';
 /** So many keys at a time, so that a large mount neither fills the memory nor blocks the loop. */
 const KEYS_PER_ROUND = 1000;
 
+/** Whether a caller goes page by page. */
+export const isPaged = (page: { readonly after?: string | undefined; readonly limit?: number | undefined }): boolean =>
+  (page.after !== undefined && page.after !== '') || (page.limit !== undefined && page.limit > 0);
+
 /** The names of all entries below a folder ('' or ending with `/`), relative to it, sorted by bytes. */
 export async function scanBelow(view: ReadableView, folder: string, page: Page): Promise<string[]> {
   const names: string[] = [];

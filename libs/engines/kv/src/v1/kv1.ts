@@ -3,7 +3,8 @@ import type { EngineType, MountContext, Response } from '@coffer/sdk';
 import { whenReady } from '@coffer/kernel';
 import type { MaybePromise } from '@coffer/kernel';
 import { folderOf } from '../folder-of.ts';
-import { scanBelow } from '../scan-below.ts';
+import { isPaged, scanBelow } from '../scan-below.ts';
+import { scanResponse } from '../scan-response.ts';
 import { entryRecords } from './entry-records.ts';
 import type { Entry } from './entry-records.ts';
 
@@ -52,19 +53,21 @@ const entryPath = definePath(':path*', {
   scan: {
     summary: 'List all secrets below a folder',
     handler: async (_: Kv1, { path, ...page }, { view }) =>
-      listResponse(await scanBelow(view, entryRecords.key(folderOf(path)), pageOf(page))),
+      scanResponse(await scanBelow(view, entryRecords.key(folderOf(path)), pageOf(page)), isPaged(page)),
   },
 });
 
-const ttlField = field.duration('A hint for readers.');
+const ttlField = field.signedDuration('A hint for readers.');
 
 /** What readers are told: the entry's own `ttl` or `lease`, if it can be read as a duration; else the mount's default. */
 function hintOf(entry: Entry, mount: MountContext): number {
-  const hint = Object.hasOwn(entry, 'lease') ? entry.lease : Object.hasOwn(entry, 'ttl') ? entry.ttl : undefined;
+  const name = ['ttl', 'lease'].find((candidate) => Object.hasOwn(entry, candidate));
+  const hint = name === undefined ? undefined : entry[name];
+  if (name !== undefined && (hint === null || hint === '')) return 0;
   if (typeof hint === 'string' || typeof hint === 'number') {
     try {
       const seconds = coerce('ttl', ttlField, hint);
-      if (typeof seconds === 'number' && seconds > 0) return seconds;
+      if (typeof seconds === 'number') return seconds;
     } catch {
       // Any value may be written under these names: one that is no duration is no hint.
       return mount.system.defaultLeaseTtlSeconds();

@@ -1,4 +1,4 @@
-import { badRequest } from '@coffer/sdk';
+import { badRequest, isRawJson } from '@coffer/sdk';
 
 const KEYS_MAX = 64;
 const KEY_BYTES_MAX = 128;
@@ -6,17 +6,17 @@ const VALUE_BYTES_MAX = 512;
 
 /** Texts that operators attach to a key. @throws RequestError naming the rule that is broken */
 export function checkCustomMetadata(sent: unknown): Readonly<Record<string, string>> {
+  // an empty list is a map of nothing, as Go decodes it
+  if (Array.isArray(sent) && sent.length === 0) return {};
   if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) {
     throw badRequest('error converting input for field "custom_metadata": expected a map of strings');
   }
-  const pairs = Object.entries(sent);
+  const pairs = Object.entries(sent).map(([key, value]) => [key, textOf(key, value)] as const);
   if (pairs.length > KEYS_MAX)
     throw badRequest(
       `custom_metadata validation failed: payload must contain at most ${String(KEYS_MAX)} keys, provided ${String(pairs.length)}`,
     );
   for (const [key, value] of pairs) {
-    if (typeof value !== 'string')
-      throw badRequest(`custom_metadata validation failed: the value of key "${key}" must be a string`);
     const keyBytes = Buffer.byteLength(key);
     if (keyBytes === 0 || keyBytes > KEY_BYTES_MAX) {
       throw badRequest(
@@ -34,5 +34,15 @@ export function checkCustomMetadata(sent: unknown): Readonly<Record<string, stri
       );
     }
   }
-  return Object.fromEntries(pairs) as Readonly<Record<string, string>>;
+  return Object.fromEntries(pairs);
+}
+
+/** Numbers and truths become texts, as Vault has it. @throws RequestError for lists and maps */
+function textOf(key: string, value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  if (typeof value === 'number') return String(value);
+  if (isRawJson(value)) return value.rawJSON;
+  if (value === null) return '';
+  throw badRequest(`custom_metadata validation failed: the value of key "${key}" must be a string`);
 }

@@ -18,7 +18,7 @@ export function refuseFolder(path: string): void {
   if (path.endsWith('/')) throw badRequest("cannot write to a path ending in '/'");
 }
 
-/** A version, or the newest for 0: its number, its key and its data; `data` is undefined where it may not be shown. */
+/** A version, or the newest for 0 and below: its number, its key and its data; `data` is undefined where it may not be shown. */
 export function readVersion(
   view: ReadableView,
   path: string,
@@ -29,7 +29,7 @@ export function readVersion(
 > {
   return whenReady(keyRecords.get(view, path), (key) => {
     if (!key) return undefined;
-    const wanted = version === 0 ? key.currentVersion : version;
+    const wanted = version <= 0 ? key.currentVersion : version;
     const record = key.versions[wanted];
     if (!record) return undefined;
     if (isGone(record, nowMs)) return { key, version: wanted, data: undefined };
@@ -42,6 +42,8 @@ export function readVersion(
 
 function dataOf(data: unknown): VersionData {
   if (data === undefined) throw badRequest('no data provided');
+  // an empty list is a map of nothing, as Go decodes it
+  if (Array.isArray(data) && data.length === 0) return {};
   if (data !== null && (typeof data !== 'object' || Array.isArray(data))) {
     throw badRequest(
       'Field validation failed: error converting input for field "data": expected type \'map[string]interface {}\'',

@@ -2,14 +2,15 @@ import { formatDuration, whenReady } from '@coffer/kernel';
 import { RequestError, badRequest, coerce, definePath, field, listResponse, pageFields, pageOf } from '@coffer/sdk';
 import type { ReadableView, RequestContext, Response } from '@coffer/sdk';
 import { folderOf } from '../folder-of.ts';
-import { scanBelow } from '../scan-below.ts';
+import { isPaged, scanBelow } from '../scan-below.ts';
+import { scanResponse } from '../scan-response.ts';
 import { checkAndSetMetadata } from './check-and-set.ts';
 import { checkCustomMetadata } from './custom-metadata.ts';
 import { configOf, refuseFolder } from './data.path.ts';
 import type { Kv2 } from './kv2.ts';
 import { mergePatch } from './merge-patch.ts';
 import { keyRecords, newKey, timeText, versionName, versionRecords } from './records.ts';
-import type { KeyRecord } from './records.ts';
+import type { KeyRecord, Kv2Config } from './records.ts';
 
 function keyData(key: KeyRecord): Record<string, unknown> {
   const versions = Object.entries(key.versions).map(([version, record]) => [
@@ -51,7 +52,6 @@ const SETTINGS = [
   'custom_metadata',
   'delete_version_after',
   'max_versions',
-  'metadata_cas',
   'metadata_cas_required',
 ] as const;
 
@@ -66,6 +66,21 @@ function ageOf(sent: unknown): number | undefined {
 /** A field that a patch sets to null goes back to its default. */
 const isNull = (context: RequestContext, name: string): boolean =>
   Object.hasOwn(context.request.data, name) && context.request.data[name] === null;
+
+/** What the mount asks of all keys cannot be taken from one. */
+function warnOfMandates(
+  sent: { readonly cas_required?: boolean | undefined; readonly metadata_cas_required?: boolean | undefined },
+  config: Kv2Config,
+  warn: (text: string) => void,
+): void {
+  const mandated = 'set to false, but is mandated by backend config. This value will be ignored.';
+  if (sent.cas_required === false && config.casRequired) warn(`"cas_required" ${mandated}`);
+  if (sent.metadata_cas_required === false && config.metadataCasRequired) warn(`"metadata_cas_required" ${mandated}`);
+}
+
+/** No texts are none. */
+const orNone = (custom: Readonly<Record<string, string>>): KeyRecord['customMetadata'] =>
+  Object.keys(custom).length === 0 ? null : custom;
 
 export const metadataPath = definePath('metadata/:path*', {
   fields,
@@ -85,27 +100,23 @@ export const metadataPath = definePath('metadata/:path*', {
       const { view, nowMs, warn } = context;
       refuseFolder(sent.path);
       // Nothing to set, nothing to write: a key does not come to be by asking for no change.
-      if (SETTINGS.every((name) => sent[name] === undefined)) return undefined;
+      if (SETTINGS.every((name) => sent[name] === undefined && !isNull(context, name))) return undefined;
       const config = await configOf(view);
       const before = await keyRecords.get(view, sent.path);
       const custom = sent.custom_metadata === undefined ? undefined : checkCustomMetadata(sent.custom_metadata);
       checkAndSetMetadata(sent.metadata_cas, config, before);
-      if (sent.cas_required === false && config.casRequired)
-        warn('"cas_required" set to false, but is mandated by backend config. This value will be ignored.');
+      warnOfMandates(sent, config, warn);
       const age = ageOf(sent.delete_version_after);
-      if (age !== undefined && config.deleteVersionAfterSeconds > 0 && age > config.deleteVersionAfterSeconds) {
-        warn(
-          `"delete_version_after" of ${formatDuration(age)} is longer than the mount's ${formatDuration(config.deleteVersionAfterSeconds)}, which applies.`,
-        );
-      }
       const key = before ?? newKey(nowMs);
       keyRecords.put(view, sent.path, {
         ...key,
-        maxVersions: Math.max(0, sent.max_versions ?? key.maxVersions),
-        casRequired: sent.cas_required ?? key.casRequired,
-        metadataCasRequired: sent.metadata_cas_required ?? key.metadataCasRequired,
+        maxVersions: isNull(context, 'max_versions') ? 0 : Math.max(0, sent.max_versions ?? key.maxVersions),
+        casRequired: isNull(context, 'cas_required') ? false : (sent.cas_required ?? key.casRequired),
+        metadataCasRequired: isNull(context, 'metadata_cas_required')
+          ? false
+          : (sent.metadata_cas_required ?? key.metadataCasRequired),
         deleteVersionAfterSeconds: age ?? key.deleteVersionAfterSeconds,
-        customMetadata: custom ?? key.customMetadata,
+        customMetadata: custom === undefined ? key.customMetadata : orNone(custom),
         metadataVersion: key.metadataVersion + 1,
         updatedMs: nowMs,
       });
@@ -114,10 +125,12 @@ export const metadataPath = definePath('metadata/:path*', {
   patch: {
     summary: 'Merge into the metadata (RFC 7396)',
     handler: async (_: Kv2, sent, context): Promise<undefined> => {
-      const { view, nowMs } = context;
+      const { view, nowMs, warn } = context;
+      if (SETTINGS.every((name) => sent[name] === undefined && !isNull(context, name))) return undefined;
       const config = await configOf(view);
       const key = await keyRecords.get(view, sent.path);
       if (!key) throw new RequestError('not-found');
+      warnOfMandates(sent, config, warn);
       checkAndSetMetadata(sent.metadata_cas, config, key);
       keyRecords.put(view, sent.path, {
         ...key,
@@ -150,7 +163,7 @@ export const metadataPath = definePath('metadata/:path*', {
   scan: {
     summary: 'List all secrets below a folder',
     handler: async (_: Kv2, { path, ...page }, { view }) =>
-      listResponse(await scanBelow(view, keyRecords.key(folderOf(path)), pageOf(page))),
+      scanResponse(await scanBelow(view, keyRecords.key(folderOf(path)), pageOf(page)), isPaged(page)),
   },
 });
 
@@ -160,18 +173,22 @@ function patchedCustom(context: RequestContext, key: KeyRecord): KeyRecord['cust
   const patch = context.request.data.custom_metadata;
   if (typeof patch !== 'object' || patch === null)
     throw badRequest('error converting input for field "custom_metadata": expected a map of strings');
-  return checkCustomMetadata(mergePatch(key.customMetadata ?? {}, patch));
+  return orNone(checkCustomMetadata(mergePatch(key.customMetadata ?? {}, patch)));
 }
 
 const detailedFields = { path: field.name('A folder.'), ...pageFields };
 
-async function details(view: ReadableView, folder: string, names: readonly string[]): Promise<Response | undefined> {
+async function details(
+  view: ReadableView,
+  folder: string,
+  names: readonly string[],
+): Promise<Readonly<Record<string, unknown>>> {
   const info: [string, unknown][] = [];
   for (const name of names) {
     const key = name.endsWith('/') ? undefined : await keyRecords.get(view, folder + name);
     info.push([name, key ? keyData(key) : {}]);
   }
-  return listResponse(names, Object.fromEntries(info));
+  return Object.fromEntries(info);
 }
 
 export const detailedMetadataPath = definePath('detailed-metadata/:path*', {
@@ -181,14 +198,16 @@ export const detailedMetadataPath = definePath('detailed-metadata/:path*', {
     summary: 'List the secrets of a folder, with metadata',
     handler: async (_: Kv2, { path, ...page }, { view }) => {
       const folder = folderOf(path);
-      return details(view, folder, await keyRecords.list(view, folder, pageOf(page)));
+      const names = await keyRecords.list(view, folder, pageOf(page));
+      return listResponse(names, await details(view, folder, names));
     },
   },
   scan: {
     summary: 'List all secrets below a folder, with metadata',
     handler: async (_: Kv2, { path, ...page }, { view }) => {
       const folder = folderOf(path);
-      return details(view, folder, await scanBelow(view, keyRecords.key(folder), pageOf(page)));
+      const names = await scanBelow(view, keyRecords.key(folder), pageOf(page));
+      return scanResponse(names, isPaged(page), await details(view, folder, names));
     },
   },
 });

@@ -27,7 +27,8 @@ export const subkeysPath = definePath('subkeys/:path*', {
       const metadata = versionData(found.key, found.version);
       if (found.data === undefined) return { status: 404, data: { metadata, subkeys: null } };
       const levels = depth > 0 ? depth : Number.POSITIVE_INFINITY;
-      return { data: { metadata, subkeys: subkeysOf(found.data, levels) ?? {} } };
+      const subkeys = found.data === null ? null : (subkeysOf(found.data, levels) ?? {});
+      return { data: { metadata, subkeys } };
     },
   },
 });

@@ -16,8 +16,11 @@ export async function upgradeToVersion2(mount: MountContext): Promise<void> {
       for (const key of await view.keys(range)) {
         const path = key.slice(entryRecords.prefix.length);
         const entry = await entryRecords.get(view, path);
-        if (entry && !(await keyRecords.has(view, path)))
-          writeVersion(view, path, undefined, NO_CONFIG, entry, mount.clock.nowMs());
+        if (entry && !(await keyRecords.has(view, path))) {
+          const key = writeVersion(view, path, undefined, NO_CONFIG, entry, mount.clock.nowMs());
+          // there was room for one version only
+          keyRecords.put(view, path, { ...key, oldestVersion: key.currentVersion });
+        }
         entryRecords.delete(view, path);
       }
     });

@@ -1,10 +1,11 @@
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { StorageView } from '@coffer/sdk';
 import type { Kv2 } from './kv2.ts';
-import { isGone, keyRecords, versionName, versionRecords } from './records.ts';
-import type { VersionRecord } from './records.ts';
+import { configOf } from './data.path.ts';
+import { deletionMs, isGone, keyRecords, versionName, versionRecords } from './records.ts';
+import type { KeyRecord, VersionRecord } from './records.ts';
 
-type Change = (record: VersionRecord, version: number) => VersionRecord;
+type Change = (record: VersionRecord, version: number, key: KeyRecord) => VersionRecord;
 
 const fields = {
   path: field.name('Location of the secret.'),
@@ -24,7 +25,7 @@ async function changeVersions(
   const changed: Record<string, VersionRecord> = { ...key.versions };
   for (const version of versions) {
     const record = changed[version];
-    if (record && !record.destroyed) changed[version] = change(record, version);
+    if (record && !record.destroyed) changed[version] = change(record, version, key);
   }
   keyRecords.put(view, path, { ...key, versions: changed });
 }
@@ -46,8 +47,14 @@ export const undeletePath = definePath('undelete/:path*', {
   help: { synopsis: 'Brings deleted versions of a secret back.' },
   update: {
     summary: 'Undelete versions',
-    handler: (_: Kv2, { path, versions }, { view }) =>
-      changeVersions(view, path, versions, (record) => ({ ...record, deletedMs: 0 })),
+    handler: async (_: Kv2, { path, versions }, { view, nowMs }) => {
+      // what deletes new versions by their age deletes one that was brought back, too
+      const config = await configOf(view);
+      return changeVersions(view, path, versions, (record, _version, key) => ({
+        ...record,
+        deletedMs: deletionMs(nowMs, config, key),
+      }));
+    },
   },
 });
 

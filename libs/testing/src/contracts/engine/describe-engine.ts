@@ -166,7 +166,9 @@ function describeAnswers(paths: readonly PathDeclaration<unknown>[], open: () =>
       (_operation, _pattern, { operation, path }) =>
         withEngine(async (engine) => {
           const response = await answersOrRefuses(engine, operation, pathFor(path, 'plain'), {});
-          if (response?.data) expect(Array.isArray(response.data.keys)).toBe(true);
+          // a scan of nothing answers with no names, a list of nothing does not answer
+          const nothing = operation === 'scan' && Object.keys(response?.data ?? {}).length === 0;
+          if (response?.data && !nothing) expect(Array.isArray(response.data.keys)).toBe(true);
         }),
     );
   }
