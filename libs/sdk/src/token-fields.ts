@@ -45,13 +45,11 @@ const TOKEN_TYPES: ReadonlySet<string> = new Set(['', 'default', 'service', 'bat
  * What was sent, over what a role had. Names of policies stay as they were sent, and are shown so: `policyNames` is for whoever
  * judges by them or makes a token.
  *
- * @param furtherTypes types of tokens beyond those that all login roles have
  * @throws RequestError `bad-request` for a type, number or CIDR block that does not fit
  */
 export function applyTokenFields(
   sent: FieldValues<typeof tokenFields>,
   before: TokenParameters = NO_TOKEN_PARAMETERS,
-  furtherTypes: readonly string[] = [],
 ): TokenParameters {
   for (const cidr of sent.token_bound_cidrs ?? []) {
     // As Vault reads it, a text with a slash that is no block is the path of a UNIX socket: no address lies in it, so
@@ -60,8 +58,7 @@ export function applyTokenFields(
       throw badRequest(`token_bound_cidrs: "${cidr}" is not an IP address or CIDR block`);
   }
   const { token_type: type } = sent;
-  if (type !== undefined && !TOKEN_TYPES.has(type) && !furtherTypes.includes(type))
-    throw badRequest(`invalid 'token_type' value "${type}"`);
+  if (type !== undefined && !TOKEN_TYPES.has(type)) throw badRequest(`invalid 'token_type' value "${type}"`);
   const after: TokenParameters = {
     boundCidrs: sent.token_bound_cidrs?.map(shortCidr) ?? before.boundCidrs,
     explicitMaxTtlSeconds: sent.token_explicit_max_ttl ?? before.explicitMaxTtlSeconds,

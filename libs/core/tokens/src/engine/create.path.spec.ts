@@ -219,6 +219,28 @@ describe('auth/token/create', () => {
     for (const address of ['10.0.0.1', '::1', '0.0.0.0']) expect(inCidrs(address, entry?.boundCidrs ?? [])).toBe(false);
   });
 
+  it.each<[Record<string, unknown>, string]>([
+    [{ token_type: 'batch', renewable: false }, 'non-orphan tokens'],
+    [{ token_type: 'batch', orphan: true }, 'renewable tokens'],
+    [{ token_type: 'batch', orphan: true, renewable: false, token_period: '1h' }, 'periodic tokens'],
+    [{ token_type: 'batch', orphan: true, renewable: false, explicit_max_ttl: '1h' }, 'explicit max TTL'],
+    [{ token_type: 'default' }, `invalid 'token_type' value "default"`],
+    [{ token_type: '' }, `invalid 'token_type' value ""`],
+  ])('refuses %j', async (role, text) => {
+    const w = engineWorld();
+    await expect(w.ask(await root(w), 'update', 'roles/r', role)).rejects.toThrow(text);
+  });
+
+  it('makes batch tokens where none are asked for otherwise, whatever else it says of tokens', async () => {
+    const w = engineWorld();
+    const caller = await root(w);
+    await w.ask(caller, 'update', 'roles/r', { token_type: 'default-batch', token_period: '1h', token_num_uses: 3 });
+    const made = await w.ask(caller, 'update', 'create/r', { policies: ['app'] });
+    expect(made.response?.auth).toMatchObject({ tokenType: 'batch', renewable: false });
+    const service = await w.ask(caller, 'update', 'create/r', { policies: ['app'], type: 'service' });
+    expect(service.response?.auth).toMatchObject({ tokenType: 'service', ttlSeconds: 3600, numUses: 3 });
+  });
+
   it('shows a block of one address as the address', async () => {
     const w = engineWorld();
     const caller = await root(w);

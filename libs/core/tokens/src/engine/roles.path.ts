@@ -57,10 +57,13 @@ function apply(sent: RoleFields, before: TokenRole): TokenRole {
     token_period: sent.token_period ?? sent.period,
     token_explicit_max_ttl: sent.token_explicit_max_ttl ?? sent.explicit_max_ttl,
     token_bound_cidrs: sent.token_bound_cidrs ?? sent.bound_cidrs,
-    token_type: sent.token_type === '' ? 'default-service' : sent.token_type,
+    // Roles of the token store have types of their own, and other rules for them: see refuseBatch.
+    token_type: undefined,
   };
-  if (sent.token_type === 'default') throw badRequest(`invalid 'token_type' value "default"`);
-  const parameters = applyTokenFields(legacy, before.parameters, ['default-service', 'default-batch']);
+  const parameters: TokenParameters = {
+    ...applyTokenFields(legacy, { ...before.parameters, type: 'default' }),
+    type: sent.token_type === undefined ? before.parameters.type : typeOf(sent.token_type),
+  };
   const after: TokenRole = {
     allowedPolicies: names(sent.allowed_policies, before.allowedPolicies),
     disallowedPolicies: names(sent.disallowed_policies, before.disallowedPolicies),
@@ -105,12 +108,19 @@ function names(sent: readonly string[] | undefined, before: readonly string[]): 
   return sent === undefined ? before : policyNames(sent);
 }
 
-/** What a batch token cannot be. @throws RequestError `bad-request` */
+/** @throws RequestError `bad-request` for what is no type of roles */
+function typeOf(text: string): TokenParameters['type'] {
+  const type = (['service', 'batch', 'default-service', 'default-batch'] as const).find((known) => known === text);
+  if (type === undefined) throw badRequest(`invalid 'token_type' value "${text}"`);
+  return type;
+}
+
+/** What a role cannot say whose tokens are batch tokens, whatever is asked for. @throws RequestError `bad-request` */
 function refuseBatch({ parameters, orphan, renewable }: TokenRole): void {
-  if (parameters.type !== 'batch' && parameters.type !== 'default-batch') return;
-  const because = (what: string): string =>
-    `'token_type' cannot be 'batch' or 'default_batch' when role is set to generate ${what}`;
+  if (parameters.type !== 'batch') return;
+  const because = (what: string): string => `'token_type' cannot be 'batch' when role is set to generate ${what}`;
   if (!orphan) throw badRequest(because('non-orphan tokens'));
+  if (parameters.periodSeconds > 0) throw badRequest(because('periodic tokens'));
   if (renewable) throw badRequest(because('renewable tokens'));
   if (parameters.explicitMaxTtlSeconds > 0) throw badRequest(because('tokens with an explicit max TTL'));
 }
@@ -170,10 +180,7 @@ export const rolePath: PathDeclaration<null> = definePath('roles/:role_name', {
     handler: async (_: null, sent, context): Promise<undefined> => {
       const { view } = context;
       const before = await roles.get(view, sent.role_name);
-      // A new role for batch tokens need not say that these cannot be renewed.
-      const batch = sent.token_type === 'batch' || sent.token_type === 'default-batch';
-      const start = before ?? (batch && sent.renewable === undefined ? { ...NEW_ROLE, renewable: false } : NEW_ROLE);
-      const role = apply(sent, start);
+      const role = apply(sent, before ?? NEW_ROLE);
       warnOf(sent, role, context);
       roles.put(view, sent.role_name, role);
     },
