@@ -163,7 +163,9 @@ describe('a restore', () => {
         yield piece;
       }
     };
-    await expect(a.restore(contents, [])).rejects.toMatchObject({ code: expect.stringMatching(/in-doubt|epoch-lost/) });
+    await expect(a.restore(contents, [])).rejects.toMatchObject({
+      code: expect.stringMatching(/in-doubt|epoch-lost|not-active/),
+    });
     const next = await cluster.elected(b, c);
     cluster.network.heal();
     expect(await stateOf(next)).toEqual({ 'k/old': 'x' });
