@@ -92,7 +92,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const { out, err } = session.streams;
   if (argv.length === 1 && /^(-v|--?version)$/.test(argv[0] ?? '')) return dispatch(['version'], session);
   const { help, before, name, args } = commandWords(argv, EVERYTHING);
-  if (name === '' && (help || argv[0] === 'help')) {
+  if (name === '' && help) {
     out(`${programHelp(program, EVERYTHING)}\n`);
     return 0;
   }
@@ -101,9 +101,8 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const command = COMMANDS.find((one) => one.name === name);
   const group = GROUPS.find((one) => one.name === name);
   if (!command && !group) {
-    const asked = name === 'help';
-    (asked ? out : err)(`${programHelp(program, EVERYTHING)}\n`);
-    return asked ? 0 : 127;
+    err(`${programHelp(program, EVERYTHING)}\n`);
+    return 127;
   }
   const text = command ? commandHelp(program, command) : group ? groupHelp(program, group, below(group.name)) : '';
   if (help) {

@@ -120,6 +120,29 @@ describe('answers', () => {
 });
 
 describe('YAML', () => {
+  it.each([
+    ['yes', '"yes"'],
+    ['1_000', '"1_000"'],
+    ['0x1F', '"0x1F"'],
+    ['2026-01-02', '"2026-01-02"'],
+    ['12:30', '"12:30"'],
+    ['\t', '"\\t"'],
+    ['a: b', "'a: b'"],
+    [' lead', "' lead'"],
+    ['*a', "'*a'"],
+    ["it's", "it's"],
+    ['=', '='],
+    ['a\nb', '|-\n  a\n  b'],
+  ])('writes %j as %s', (text, expected) => {
+    expect(toYaml({ a: text })).toBe(`a: ${expected}`);
+  });
+
+  it('orders keys by the numbers in them', () => {
+    expect(toYaml({ s10: 1, s2: 1, b: 1, '10': 1, '9': 1, 'a b': 1, 'a-1': 1 })).toBe(
+      '"9": 1\n"10": 1\na b: 1\na-1: 1\nb: 1\ns2: 1\ns10: 1',
+    );
+  });
+
   it('quotes what would be read as something else, sorts keys, and does not indent lists', () => {
     expect(toYaml({ b: ['x'], a: 'true', c: '', d: '1.0', e: null })).toBe(
       'a: "true"\nb:\n- x\nc: ""\nd: "1.0"\ne: null',
