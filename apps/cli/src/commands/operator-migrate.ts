@@ -25,7 +25,7 @@ const migrate: Command = {
     const parallelMax = flags.int('max-parallel') ?? 10;
     if (!Number.isSafeInteger(parallelMax) || parallelMax < 1 || parallelMax > 1000)
       throw new UsageError('-max-parallel: expected a whole number from 1 to 1000');
-    const { runMigrate } = await import('@coffer/server');
+    const { runMigrate } = await import('@coffer/server/migrate');
     return runMigrate({
       config,
       start: flags.text('start'),

@@ -303,7 +303,7 @@ const diagnose: Command = {
   async run({ flags }) {
     if (flags.texts('config').length === 0)
       throw new CommandError('Must specify a configuration file using -config.', 3);
-    const { runDiagnose } = await import('@coffer/server');
+    const { runDiagnose } = await import('@coffer/server/diagnose');
     return runDiagnose(flags.texts('config'));
   },
 };

@@ -2,7 +2,7 @@ import { ConfigError } from '@coffer/config';
 import type { Finding, ServerConfig } from '@coffer/config';
 import { connectionCaution } from '../start/connection-caution.ts';
 import { discoveryOf } from '../start/load-settings.ts';
-import { remoteSettings } from '../start/remote-storage.ts';
+import { remoteSettings } from '../start/remote-settings.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

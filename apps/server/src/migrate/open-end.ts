@@ -7,7 +7,7 @@ import type { Log } from '@coffer/kernel';
 import { decodeMessage, encodeMessage } from 'raft-ts';
 import { storageSettings } from '../start/load-settings.ts';
 import { openRemoteBackend } from '../start/remote-storage.ts';
-import type { RemoteSettings } from '../start/remote-storage.ts';
+import type { RemoteSettings } from '../start/remote-settings.ts';
 import type { StorageSettings } from '../start/settings.ts';
 
 /** One end of a migration, open and held: no server can use it meanwhile. */

@@ -1,5 +1,5 @@
 import { connectionCaution } from './connection-caution.ts';
-import type { DatabaseSettings } from './remote-storage.ts';
+import type { DatabaseSettings } from './remote-settings.ts';
 
 const postgresql = (connectionUrl: string): DatabaseSettings => ({
   kind: 'postgresql',

@@ -1,4 +1,4 @@
-import type { DatabaseSettings } from './remote-storage.ts';
+import type { DatabaseSettings } from './remote-settings.ts';
 
 /** Of this machine: nobody is on the way. */
 const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;

@@ -8,7 +8,7 @@ import { ResponseHeaders } from '@coffer/gateway';
 import type { ListenerOptions } from '@coffer/gateway';
 import { LOG_LEVELS } from '@coffer/kernel';
 import type { LogLevel } from '@coffer/kernel';
-import { remoteSettings } from './remote-storage.ts';
+import { remoteSettings } from './remote-settings.ts';
 import { splitAddress } from './server-flags.ts';
 import type { ServerFlags } from './server-flags.ts';
 import {

@@ -3,7 +3,7 @@ import type { ListenerOptions, HandlerOptions } from '@coffer/gateway';
 import type { LogLevel } from '@coffer/kernel';
 import type { LogFormat } from '../logging/line-log.ts';
 import type { AuthorityTimes } from '../node/cluster-tls.ts';
-import type { RemoteSettings } from './remote-storage.ts';
+import type { RemoteSettings } from './remote-settings.ts';
 
 /** Where data is kept. */
 export type StorageSettings =

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EtcdConfig, PostgresqlConfig } from '@coffer/config';
-import { remoteSettings } from './remote-storage.ts';
+import { remoteSettings } from './remote-settings.ts';
 
 const at = { file: 'coffer.hcl', position: { line: 3, column: 7 } };
 const postgresql: PostgresqlConfig = {
@@ -19,7 +19,7 @@ const postgresql: PostgresqlConfig = {
 const etcd: EtcdConfig = { kind: 'etcd', at, path: '/coffer/', haEnabled: false, requestTimeoutSeconds: 5 };
 
 let folder: string;
-beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'remote-storage-'))));
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'remote-settings-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
 function complaint(run: () => unknown): string {
