@@ -1,5 +1,6 @@
 /** Who belongs to a cluster: votes given and taken, nodes that leave, come again, move, and are lost. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { mkdirSync, rmSync, writeFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -212,6 +213,28 @@ describe('members of a cluster', () => {
       await eventually('it knows', async () => (await call(node.url, 'GET', 'sys/health')).status === 530);
     } finally {
       await alone.stop();
+    }
+  });
+
+  it('ask nobody whom a caller without a token names, once they have a leader', async () => {
+    let asked = 0;
+    const bait = createServer((socket) => {
+      asked += 1;
+      socket.destroy();
+    });
+    await new Promise((resolve) => bait.listen(0, '127.0.0.1', resolve));
+    try {
+      const [{ url }, other] = cluster.nodes;
+      const join = (address) => call(url, 'PUT', 'sys/storage/raft/join', { body: { leader_api_addr: address } });
+      const named = await join(`http://127.0.0.1:${bait.address().port}`);
+      assert.equal(named.status, 400);
+      assert.match(named.body.errors.join(), /knows its leader: only addresses of its members are taken/);
+      assert.equal(asked, 0);
+      const again = await join(other.url);
+      assert.equal(again.status, 200);
+      assert.equal(again.body.data?.joined ?? again.body.joined, true);
+    } finally {
+      bait.close();
     }
   });
 

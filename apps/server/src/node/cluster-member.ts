@@ -16,6 +16,7 @@ import type { Directories, Echo, JoinSource, JoinTarget, MemberTraits, PeerInfo,
 import type {
   AutopilotOperations,
   RaftJoinRequest,
+  Whereabouts,
   RaftOperations,
   RaftStatusOperations,
   RaftStatusReport,
@@ -159,10 +160,30 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
       throw new RequestError('bad-request', 'this node was removed from its cluster: wipe its storage folder first');
     }
     const targets = await told(() => Promise.resolve(new JoinTargets([sourceOf(request)], directories, log)));
-    if (raft.clusterId() !== undefined) await told(() => this.#finder.follow(targets, request.retry));
+    if (raft.clusterId() !== undefined && this.#knowsLeader()) this.#refuseStranger(request);
+    else if (raft.clusterId() !== undefined) await told(() => this.#finder.follow(targets, request.retry));
     else if (request.retry) this.#seeker.seek(targets, request.nonVoter);
     else await told(() => this.#seeker.find(targets, request.nonVoter));
     return { joined: true };
+  }
+
+  #knowsLeader(): boolean {
+    return this.#deps.raft.health().leaderKnown;
+  }
+
+  /**
+   * With a leader there is nobody to look for. Joins need no token: nobody is asked whom just anybody can name.
+   *
+   * @throws RequestError `bad-request` unless a member is named, so that a join can be repeated
+   */
+  #refuseStranger({ leaderApiAddress }: RaftJoinRequest): void {
+    const named = URL.canParse(leaderApiAddress) ? new URL(leaderApiAddress).origin : '';
+    const known = this.#deps.raft.peers().map(({ apiAddress }) => apiAddress);
+    if (known.some((address) => URL.canParse(address) && new URL(address).origin === named)) return;
+    throw new RequestError(
+      'bad-request',
+      'this node belongs to a cluster already and knows its leader: only addresses of its members are taken',
+    );
   }
 
   removed(): boolean {
@@ -178,10 +199,12 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
     return { index: raft.appliedIndex(), servers: raft.peers() };
   }
 
-  whereabouts(): { readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string } {
+  whereabouts(): Whereabouts {
     const { raft } = this.#deps;
     const { nodeId, clusterAddress } = raft.self;
-    return { nodeId, clusterAddress, clusterId: raft.clusterId() ?? '' };
+    const state = raft.state();
+    const leader = state.role === 'standby' ? state.leader : undefined;
+    return { nodeId, clusterAddress, clusterId: raft.clusterId() ?? '', ...(leader && { leader }) };
   }
 
   trouble(): StorageTrouble | undefined {

@@ -67,6 +67,20 @@ function finder(urls: readonly string[], health: { running: boolean; leaderlessM
 }
 
 describe('a node without a leader', () => {
+  it('learns from whom it asks where the leader is, which has no way to find it', async () => {
+    const url = await node({
+      node_id: 'b',
+      cluster_addr: 'https://b:1',
+      cluster_id: 'ours',
+      leader_node_id: 'c',
+      leader_cluster_addr: 'https://c:2',
+    });
+    const { finder: asking, hints } = finder([url], { running: true, leaderlessMs: 2000 });
+    await until(() => hints.includes('c https://c:2'));
+    asking.stop();
+    expect(new Set(hints)).toEqual(new Set(['b https://b:1', 'c https://c:2']));
+  });
+
   it('asks the nodes of retry_join where they are, whoever of them answers', async () => {
     const urls = [
       await node({ node_id: 'b', cluster_addr: 'https://b:1', cluster_id: 'ours' }),

@@ -15,6 +15,15 @@ const ASK_MS_MAX = 5000;
 /** Nodes that an operator named; the oldest is forgotten for a fifth. */
 const NAMED_MAX = 4;
 
+/** What a node says of itself, and of the leader if it follows one. */
+interface Found {
+  readonly nodeId: string;
+  readonly clusterAddress: string;
+  /** Empty: it belongs to none, or cannot tell. */
+  readonly clusterId: string;
+  readonly leader?: { readonly nodeId: string; readonly clusterAddress: string };
+}
+
 /** What is asked of the node that looks for others. */
 export type FindingNode = Pick<RaftNode, 'health' | 'hint' | 'clusterId' | 'self'>;
 
@@ -75,13 +84,14 @@ export class AddressFinder {
 
   /** Asks a node that must be another one of this cluster. @throws JoinError */
   async #meet(target: JoinTarget): Promise<void> {
-    const { nodeId, clusterAddress, clusterId } = await this.#whereabouts(target);
+    const found = await this.#whereabouts(target);
+    const { nodeId, clusterId } = found;
     if (clusterId !== this.#raft.clusterId()) {
       const where = clusterId === '' ? 'to none' : 'to another one';
       throw new JoinError('refused', `this node belongs to a cluster already, and the node asked ${where}`);
     }
     if (nodeId === this.#raft.self.nodeId) throw new JoinError('refused', 'that is this node itself: name another one');
-    this.#raft.hint(nodeId, clusterAddress);
+    this.#hint(found);
   }
 
   stop(): void {
@@ -108,7 +118,8 @@ export class AddressFinder {
 
   async #ask(target: JoinTarget): Promise<void> {
     try {
-      const { nodeId, clusterAddress, clusterId } = await this.#whereabouts(target);
+      const found = await this.#whereabouts(target);
+      const { clusterId } = found;
       if (clusterId !== '' && clusterId !== this.#raft.clusterId()) {
         if (!this.#toldOfOther) {
           this.#log.warn('a node of retry_join belongs to another cluster', { leader: target.leaderApiAddress });
@@ -116,17 +127,21 @@ export class AddressFinder {
         this.#toldOfOther = true;
         return;
       }
-      this.#raft.hint(nodeId, clusterAddress);
+      this.#hint(found);
     } catch (error) {
       if (!(error instanceof JoinError)) throw error;
       this.#log.debug('a node of retry_join does not say where it is', { leader: target.leaderApiAddress, error });
     }
   }
 
+  /** It may know the leader where this node cannot: no other knows where this one is now, so that nobody tells it. */
+  #hint({ nodeId, clusterAddress, leader }: Found): void {
+    this.#raft.hint(nodeId, clusterAddress);
+    if (leader !== undefined) this.#raft.hint(leader.nodeId, leader.clusterAddress);
+  }
+
   /** @throws JoinError */
-  async #whereabouts(
-    target: JoinTarget,
-  ): Promise<{ readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string }> {
+  async #whereabouts(target: JoinTarget): Promise<Found> {
     const controller = new AbortController();
     const cancel = this.#clock.after(ASK_MS_MAX, () => controller.abort(new JoinError('unreachable', 'no answer')));
     try {
@@ -137,6 +152,9 @@ export class AddressFinder {
         nodeId: text(answer, 'node_id'),
         clusterAddress: text(answer, 'cluster_addr'),
         clusterId: typeof clusterId === 'string' ? clusterId : '',
+        ...(answer.has('leader_node_id') && {
+          leader: { nodeId: text(answer, 'leader_node_id'), clusterAddress: text(answer, 'leader_cluster_addr') },
+        }),
       };
     } finally {
       cancel();

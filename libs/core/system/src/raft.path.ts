@@ -6,7 +6,8 @@ export interface RaftOperations {
   configuration(): { readonly index: number; readonly servers: readonly RaftServer[] };
   /**
    * Prepares this node to join; the unseal shares given to it afterwards are for that cluster. A node that is a member
-   * already learns where the named one is, which must be of the same cluster: for when all addresses changed.
+   * already learns where the named one is, which must be of the same cluster: for when all addresses changed. One that has
+   * a leader takes addresses of members only, and asks nobody.
    */
   join(request: RaftJoinRequest): Promise<{ readonly joined: boolean }>;
   /** @throws RequestError where it cannot be */
@@ -14,10 +15,19 @@ export interface RaftOperations {
   promotePeer(serverId: string): Promise<void>;
   demotePeer(serverId: string): Promise<void>;
   /** Which node this is and where its cluster port is; also while sealed. */
-  whereabouts(): { readonly nodeId: string; readonly clusterAddress: string; readonly clusterId: string };
+  whereabouts(): Whereabouts;
   /** On the active node, for a node that asks to join: the answer in JSON. */
   challenge(serverId: string, source: string): Promise<Readonly<Record<string, unknown>>>;
   answer(serverId: string, source: string, answer: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Where a node's cluster port is, and its leader's as far as it follows one. */
+export interface Whereabouts {
+  readonly nodeId: string;
+  readonly clusterAddress: string;
+  /** Empty: it belongs to none yet. */
+  readonly clusterId: string;
+  readonly leader?: { readonly nodeId: string; readonly clusterAddress: string };
 }
 
 export interface RaftServer {
@@ -123,8 +133,15 @@ export function raftPaths(raft: RaftOperations): readonly PathDeclaration<unknow
         summary: 'The address of the cluster port',
         runs: 'local',
         handler: (): Response => {
-          const { nodeId, clusterAddress, clusterId } = raft.whereabouts();
-          return { data: { node_id: nodeId, cluster_addr: clusterAddress, cluster_id: clusterId } };
+          const { nodeId, clusterAddress, clusterId, leader } = raft.whereabouts();
+          return {
+            data: {
+              node_id: nodeId,
+              cluster_addr: clusterAddress,
+              cluster_id: clusterId,
+              ...(leader && { leader_node_id: leader.nodeId, leader_cluster_addr: leader.clusterAddress }),
+            },
+          };
         },
       },
     }),
