@@ -322,7 +322,7 @@ describe('${name}', () => {
     const engine = await withRole();
     const login = await engine.update('login/app', { secret: 'right' });
     await engine.update('roles/app', { token_ttl: '1h' });
-    expect((await engine.renewLogin(login)).parameters.ttlSeconds).toBe(3600);
+    expect((await engine.renewLogin(login))?.parameters.ttlSeconds).toBe(3600);
     await engine.delete('roles/app');
     await expect(engine.renewLogin(login)).rejects.toThrow('no longer exists');
   });
