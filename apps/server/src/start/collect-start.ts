@@ -3,8 +3,11 @@ import { runInNewContext } from 'node:vm';
 
 /** What was loaded and thrown away is old enough by then to be collected, in milliseconds. */
 const AFTER_MS = 2000;
-/** A larger heap belongs to a node with work to do, which should not stand still for this, in bytes. */
-const HEAP_BYTES_MAX = 96 * 1024 * 1024;
+/**
+ * With more in use a node has work to do and should not stand still for this, in bytes. Room that is set aside does not
+ * count: the first requests may have doubled that for new objects.
+ */
+const USED_BYTES_MAX = 64 * 1024 * 1024;
 
 type Collect = (options: {
   readonly type: 'major';
@@ -21,7 +24,7 @@ let timer: NodeJS.Timeout | undefined;
 export function collectStart(): void {
   clearTimeout(timer);
   timer = setTimeout(() => {
-    if (process.memoryUsage().heapTotal > HEAP_BYTES_MAX) return;
+    if (process.memoryUsage().heapUsed > USED_BYTES_MAX) return;
     setFlagsFromString('--expose-gc');
     // A context made after that has the function; ours was made before.
     const collect = runInNewContext('gc') as Collect;
