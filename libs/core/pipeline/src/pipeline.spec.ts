@@ -424,12 +424,13 @@ describe('work after the commit', () => {
       data: { value: 'before' },
       afterCommit: () => {
         order.push('afterwards');
-        return Promise.resolve({ data: { value: 'after' } });
+        return Promise.resolve({ data: { value: 'after' }, warnings: ['found afterwards'] });
       },
     });
     const { status, text } = await ask({ operation: 'update' });
     expect(status).toBe(200);
     expect(text).toContain('"value":"after"');
+    expect(text).toContain('"warnings":["found afterwards"]');
     expect(order.slice(order.indexOf('handler'))).toEqual(['handler', 'afterwards', 'audit-response']);
   });
 

@@ -104,7 +104,11 @@ function afterwards(run: Run, outcome: Answered): MaybePromise<Answered> {
   const work = outcome.response?.afterCommit;
   if (!work) return outcome;
   run.afterCommit = true;
-  return work().then((response) => ({ ...outcome, response }));
+  return work().then((response) => ({
+    ...outcome,
+    response,
+    warnings: [...outcome.warnings, ...(response?.warnings ?? [])],
+  }));
 }
 
 /** A token with a use limit pays for requests that its policies refuse, too; the last one ends it. */
