@@ -6,6 +6,7 @@ export * from './log.ts';
 export * from './maybe-promise.ts';
 export * from './random.ts';
 export * from './secret.ts';
+export * from './same-origin.ts';
 export * from './slashes.ts';
 export * from './startable.ts';
 export * from './turns.ts';

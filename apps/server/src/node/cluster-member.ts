@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { sameOrigin } from '@coffer/kernel';
 import type { Clock, Log, Random } from '@coffer/kernel';
 import type { AesGcmBarrier, ShamirSealManager, StoredKeys } from '@coffer/barrier';
 import {
@@ -160,15 +161,12 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
       throw new RequestError('bad-request', 'this node was removed from its cluster: wipe its storage folder first');
     }
     const targets = await told(() => Promise.resolve(new JoinTargets([sourceOf(request)], directories, log)));
-    if (raft.clusterId() !== undefined && this.#knowsLeader()) this.#refuseStranger(request);
-    else if (raft.clusterId() !== undefined) await told(() => this.#finder.follow(targets, request.retry));
-    else if (request.retry) this.#seeker.seek(targets, request.nonVoter);
+    if (raft.clusterId() !== undefined) {
+      if (raft.health().leaderKnown) this.#refuseStranger(request);
+      else await told(() => this.#finder.follow(targets, request.retry));
+    } else if (request.retry) this.#seeker.seek(targets, request.nonVoter);
     else await told(() => this.#seeker.find(targets, request.nonVoter));
     return { joined: true };
-  }
-
-  #knowsLeader(): boolean {
-    return this.#deps.raft.health().leaderKnown;
   }
 
   /**
@@ -177,9 +175,7 @@ export class ClusterMember implements RaftOperations, RaftStatusOperations, Auto
    * @throws RequestError `bad-request` unless a member is named, so that a join can be repeated
    */
   #refuseStranger({ leaderApiAddress }: RaftJoinRequest): void {
-    const named = URL.canParse(leaderApiAddress) ? new URL(leaderApiAddress).origin : '';
-    const known = this.#deps.raft.peers().map(({ apiAddress }) => apiAddress);
-    if (known.some((address) => URL.canParse(address) && new URL(address).origin === named)) return;
+    if (this.#deps.raft.peers().some(({ apiAddress }) => sameOrigin(apiAddress, leaderApiAddress))) return;
     throw new RequestError(
       'bad-request',
       'this node belongs to a cluster already and knows its leader: only addresses of its members are taken',

@@ -31,6 +31,8 @@ const roleFields = {
   ...tokenFields,
 };
 
+type RoleFields = FieldValues<typeof roleFields>;
+
 /** The newer name of each older one. */
 const NEWER = { policies: 'token_policies', period: 'token_period' } as const;
 
@@ -57,17 +59,14 @@ function newRole(engine: AppRole, name: string): Omit<Role, 'parameters'> {
 }
 
 /** Roles have no use for the defaults of mounts; earlier versions took them. */
-function withPlainType(
-  fields: FieldValues<typeof roleFields>,
-  warn: (text: string) => void,
-): FieldValues<typeof roleFields> {
+function withPlainType(fields: RoleFields, warn: (text: string) => void): RoleFields {
   const type = /^default-(service|batch)$/.exec(fields.token_type ?? '')?.[1];
   if (type === undefined) return fields;
   warn(`default-${type} has no useful meaning; adjusting to ${type}`);
   return { ...fields, token_type: type };
 }
 
-function applyFields(engine: AppRole, fields: FieldValues<typeof roleFields>, before: Role | undefined): Role {
+function applyFields(engine: AppRole, fields: RoleFields, before: Role | undefined): Role {
   const name = roleKey(fields.role_name);
   const base = before ?? newRole(engine, name);
   const cidrs = fields.secret_id_bound_cidrs ?? fields.bound_cidr_list;
@@ -281,15 +280,13 @@ function describeOwn(own: OwnField, role: Role): Record<string, unknown> {
 }
 
 /** With this field as it was sent; what else was sent is not meant for here. */
-function withOwn(engine: AppRole, own: OwnField, sent: FieldValues<typeof roleFields>, role: Role): Role {
+function withOwn(engine: AppRole, own: OwnField, sent: RoleFields, role: Role): Role {
   const name = sent[own.field] === undefined ? own.older : own.field;
   if (name === undefined || sent[name] === undefined) {
     if (own.optional) return role;
     throw badRequest(`missing ${own.older ?? own.field}`);
   }
-  const none = Object.fromEntries(Object.keys(roleFields).map((key) => [key, undefined])) as unknown as FieldValues<
-    typeof roleFields
-  >;
+  const none = Object.fromEntries(Object.keys(roleFields).map((key) => [key, undefined])) as unknown as RoleFields;
   const next = applyFields(engine, { ...none, role_name: sent.role_name, [name]: sent[name] }, role);
   return own.settled ? own.settled(next) : next;
 }
@@ -299,22 +296,14 @@ function ownFieldPath(own: OwnField): PathDeclaration<AppRole> {
   const change = {
     update: {
       summary: `Set ${own.field}`,
-      handler: async (
-        engine: AppRole,
-        sent: FieldValues<typeof roleFields>,
-        { view }: RequestContext,
-      ): Promise<undefined> => {
+      handler: async (engine: AppRole, sent: RoleFields, { view }: RequestContext): Promise<undefined> => {
         const role = await engine.knownRole(view, sent.role_name);
         await engine.putRole(view, withOwn(engine, own, sent, role), role);
       },
     },
     delete: {
       summary: `Reset ${own.field}`,
-      handler: async (
-        engine: AppRole,
-        sent: FieldValues<typeof roleFields>,
-        { view }: RequestContext,
-      ): Promise<undefined> => {
+      handler: async (engine: AppRole, sent: RoleFields, { view }: RequestContext): Promise<undefined> => {
         const role = await roles.get(view, roleKey(sent.role_name));
         if (!role || !cleared) return;
         const older = role.older?.filter((name) => name !== own.older) ?? [];

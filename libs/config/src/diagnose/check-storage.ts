@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statSync, statfsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { sameOrigin } from '@coffer/kernel';
 import type { RetryJoinConfig, StorageConfig } from '../server-config/server-config.ts';
 import { checkCa, checkPair } from './check-certificates.ts';
 import { codeOf } from '../error-code.ts';
@@ -87,8 +88,4 @@ function checkTarget(target: RetryJoinConfig, ownApiAddr: string | undefined, no
       ),
     );
   return findings;
-}
-
-function sameOrigin(one: string, other: string): boolean {
-  return URL.canParse(other) && new URL(one).origin === new URL(other).origin;
 }
