@@ -34,7 +34,7 @@ export function leafOf(authority, nodeId, agoMs = 0) {
 }
 
 /** The certificate that a node shows to whoever connects. */
-export function shownBy(node) {
+function shownBy(node) {
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: '127.0.0.1',
@@ -62,42 +62,37 @@ export function frame(type, payload) {
   return Buffer.concat([header, payload]);
 }
 
-/** A connection to a node's cluster port with a certificate, before anything is said. */
-export function dialPort(node, leaf, protocol) {
-  const socket = connect({
-    host: '127.0.0.1',
-    port: node.clusterPort,
-    cert: leaf.certificate,
-    key: leaf.key.reveal(),
-    ALPNProtocols: [protocol],
-    rejectUnauthorized: false,
-  });
-  return socket;
-}
+/** What a node says first. @param who as of `nameOf` */
+export const helloOf = (who) => ({
+  v: 1,
+  cluster: who.clusterId,
+  node: who.nodeId,
+  address: who.clusterAddress,
+  api: who.apiAddress,
+  window: 1024,
+  bytes: 64 * 1024 * 1024,
+});
 
 /**
  * Connects and says hello.
  *
- * @param who `{nodeId, clusterId, clusterAddress, apiAddress, peer}`: as whom
+ * @param who `{nodeId, clusterId, clusterAddress, apiAddress}`: as whom
  * @returns the socket, once the node has said hello in return (`socket.hello`). @throws what it was refused with, or the error of TLS
  */
 export function enter(node, leaf, protocol, who) {
   return new Promise((resolve, reject) => {
-    const socket = dialPort(node, leaf, protocol);
+    const socket = connect({
+      host: '127.0.0.1',
+      port: node.clusterPort,
+      cert: leaf.certificate,
+      key: leaf.key.reveal(),
+      ALPNProtocols: [protocol],
+      rejectUnauthorized: false,
+    });
     socket.on('error', reject);
     socket.once('close', () => reject(new Error('closed')));
     socket.once('secureConnect', () => {
-      const hello = {
-        v: 1,
-        cluster: who.clusterId,
-        node: who.nodeId,
-        ...(who.peer === undefined ? {} : { peer: who.peer }),
-        address: who.clusterAddress,
-        api: who.apiAddress,
-        window: 1024,
-        bytes: 64 * 1024 * 1024,
-      };
-      socket.write(frame(FRAME.hello, Buffer.from(JSON.stringify(hello))));
+      socket.write(frame(FRAME.hello, Buffer.from(JSON.stringify(helloOf(who)))));
     });
     socket.on('data', function first(data) {
       if (data[4] === FRAME.ping) return;

@@ -55,6 +55,11 @@ export class ServerProcess {
     return readFileSync(this.logFile, 'utf8');
   }
 
+  /** Resident memory, in MiB. */
+  get residentMiB() {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]) / 1024;
+  }
+
   /** Sends the signal and waits for the end; SIGKILL after ten seconds. @returns the exit code or signal */
   async end(signal = 'SIGTERM') {
     this.#child.kill(signal);
@@ -286,6 +291,12 @@ export class Cluster {
       }
       return undefined;
     });
+  }
+
+  /** Mounts a KV store of version 1 at `kv/`. */
+  async mountKv() {
+    const { status, body } = await this.request(await this.active(), 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
+    if (status !== 204) throw new Error(`sys/mounts answered ${status}: ${JSON.stringify(body)}`);
   }
 
   async standbys() {

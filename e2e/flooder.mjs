@@ -3,7 +3,7 @@
  * Reads a job (JSON) on standard input, prints the result (JSON).
  *
  * Job: { kind, port, seconds, connections, certificate, key, from, to, hello, request }; result:
- * { opened, openMax, ended, bytes, frames }. Connections that end are opened again.
+ * { opened, bytes }. Connections that end are opened again.
  */
 import { randomBytes } from 'node:crypto';
 import { connect as connectTcp } from 'node:net';
@@ -14,10 +14,9 @@ import { FRAME, frame } from './cluster-port.mjs';
 let input = '';
 for await (const chunk of process.stdin) input += chunk;
 const job = JSON.parse(input);
-const figures = { opened: 0, openMax: 0, ended: 0, bytes: 0, frames: 0 };
+const figures = { opened: 0, bytes: 0 };
 const endMs = Date.now() + job.seconds * 1000;
 const over = () => Date.now() >= endMs;
-let open = 0;
 
 /** The beginning of a TLS record, as long as a ClientHello's, and never its end. */
 const CLIENT_HELLO = Buffer.from('160301020001000001fc0303', 'hex');
@@ -49,11 +48,10 @@ const snapshotBegin = () => {
 };
 
 /** Writes pieces for as long as there is time, as fast as they are taken. */
-function pour(socket, piece, frames) {
+function pour(socket, piece) {
   const more = () => {
     while (!over() && !socket.destroyed) {
       figures.bytes += piece.length;
-      figures.frames += frames;
       if (!socket.write(piece)) return;
     }
   };
@@ -66,7 +64,7 @@ const acts = {
   // Nothing is ever said.
   silent: () => undefined,
   unfinished: (socket) => socket.write(CLIENT_HELLO),
-  garbage: (socket) => pour(socket, randomBytes(65_536), 0),
+  garbage: (socket) => pour(socket, randomBytes(65_536)),
   foreign: () => undefined,
   // The hello is never said.
   mute: () => undefined,
@@ -89,8 +87,8 @@ const acts = {
     const drip = setInterval(() => socket.write(Buffer.alloc(1)), 1000);
     socket.once('close', () => clearInterval(drip));
   },
-  small: (socket) => pour(socket, smallFrames(), 2000),
-  'old appends': (socket) => pour(socket, frame(FRAME.message, oldAppend(1024 * 1024)), 1),
+  small: (socket) => pour(socket, smallFrames()),
+  'old appends': (socket) => pour(socket, frame(FRAME.message, oldAppend(1024 * 1024))),
   snapshots: (socket) => {
     socket.write(snapshotBegin());
     const piece = frame(FRAME.snapshotChunk, randomBytes(65_000));
@@ -110,7 +108,6 @@ const acts = {
         head.write('request', 5);
         const whole = frame(FRAME.request, Buffer.concat([head, payload]));
         figures.bytes += whole.length;
-        figures.frames += 1;
         if (!socket.write(whole)) return;
       }
     };
@@ -135,15 +132,9 @@ function start() {
         rejectUnauthorized: false,
       });
   figures.opened += 1;
-  open += 1;
-  figures.openMax = Math.max(figures.openMax, open);
   const act = acts[job.kind];
   socket.on('error', () => undefined);
-  socket.once('close', () => {
-    open -= 1;
-    figures.ended += 1;
-    setTimeout(start, 5);
-  });
+  socket.once('close', () => setTimeout(start, 5));
   if (plain) socket.once('connect', () => act(socket));
   else
     socket.once('secureConnect', () => {

@@ -1,11 +1,11 @@
 /** What a node is flooded with at its cluster port, and how it bears it; shared by the test and the benchmark. */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { createClusterTls } from '../libs/cluster/dist/index.js';
 import { encodeRequest } from '../libs/gateway/dist/index.js';
 import { Secret, systemClock, systemRandom } from '../libs/kernel/dist/index.js';
 import { ROOT_NAMESPACE } from '../libs/sdk/dist/index.js';
-import { authorityOf, enter, leafOf, nameOf } from './cluster-port.mjs';
+import { authorityOf, enter, helloOf, leafOf, nameOf } from './cluster-port.mjs';
 import { node as nodeProgram, pause, root } from './program.mjs';
 
 /** Tests may look at the record with the authority's key. */
@@ -29,8 +29,7 @@ export const FLOODS = [
 /** Bytes of the value that is read by forwarded requests. */
 const ANSWER_BYTES = 256 * 1024;
 
-export const residentMiB = (node) =>
-  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/status`, 'utf8'))[1]) / 1024);
+const residentMiB = (node) => Math.round(node.process.residentMiB);
 
 /** Descriptors: connections, above all. */
 const descriptors = (node) => readdirSync(`/proc/${node.process.pid}/fd`).length;
@@ -39,8 +38,7 @@ const descriptors = (node) => readdirSync(`/proc/${node.process.pid}/fd`).length
 export async function prepare(cluster) {
   const active = await cluster.active();
   const [rogue, quiet] = await cluster.standbys();
-  const mounted = await cluster.request(active, 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
-  if (mounted.status !== 204) throw new Error(`sys/mounts answered ${mounted.status}`);
+  await cluster.mountKv();
   await cluster.request(active, 'PUT', 'kv/large', { body: { padding: 'x'.repeat(ANSWER_BYTES) } });
   const authority = await authorityOf(cluster, active);
   const foreign = await createClusterTls(systemClock, systemRandom);
@@ -76,15 +74,7 @@ export async function prepare(cluster) {
     foreign: await leafOf(foreign, rogue.id),
     from: await numberOf(rogue, quiet),
     to: await numberOf(active, quiet),
-    hello: {
-      v: 1,
-      cluster: who.clusterId,
-      node: who.nodeId,
-      address: who.clusterAddress,
-      api: who.apiAddress,
-      window: 1024,
-      bytes: 64 * 1024 * 1024,
-    },
+    hello: helloOf(who),
     request: Buffer.from(request).toString('base64'),
   };
 }

@@ -94,10 +94,7 @@ async function settled(cluster, active, former) {
  * @param waits whether a succession waits for a node that is down
  */
 export async function rotateUnderLoad(cluster, { waits }) {
-  assert.equal(
-    (await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status,
-    204,
-  );
+  await cluster.mountKv();
   const active = await cluster.active();
   const [absent, forwarding] = await cluster.standbys();
   const clients = new Clients(cluster);

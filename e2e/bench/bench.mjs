@@ -85,8 +85,6 @@ const KINDS = {
   'token lookup-self': (token) => [requestText('GET', 'auth/token/lookup-self', token)],
 };
 
-const rssMiB = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** rows: name → subject → list of results; one at a time, subjects in turn. */
@@ -207,7 +205,7 @@ async function main() {
       await pause(1_000);
       // at rest: what starting and unsealing left behind is collected by then
       await pause(5000);
-      idle[subject.name] = rssMiB(cluster.nodes[0].process.pid);
+      idle[subject.name] = cluster.nodes[0].process.residentMiB;
       for (const [kind, requests] of Object.entries(KINDS)) {
         const name = `one node: ${kind}`;
         const row = rows.find(([existing]) => existing === name)?.[1] ?? rowOf(rows, name);

@@ -1,6 +1,6 @@
 /**
  * What a node's memory does while its cluster port is flooded, by anybody and by a peer with a member's key.
- * `node e2e/bench/floods.mjs [seconds]`, of each flood.
+ * `node e2e/bench/floods.mjs [seconds] [kind]`: of each flood, or of one of `FLOODS`.
  */
 import { Cluster } from '../cluster.mjs';
 import { flood, FLOODS, FLOOD_SETTINGS, prepare } from '../floods.mjs';
@@ -22,7 +22,6 @@ try {
     console.log(JSON.stringify(row));
   }
 } finally {
-  if (process.env.KEEP) await cluster.stop({ keepData: true });
-  else await cluster.stop();
+  await cluster.stop();
 }
 console.table(rows);

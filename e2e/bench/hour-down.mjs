@@ -19,8 +19,7 @@ const keys = Number(process.argv[4] ?? 100_000);
 const RATE = 500;
 const CONNECTIONS = 48;
 
-const residentMiB = (node) =>
-  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/status`, 'utf8'))[1]) / 1024);
+const residentMiB = (node) => Math.round(node.process.residentMiB);
 
 /** Files come and go while they are counted. */
 function diskBytes(folder) {
@@ -85,7 +84,7 @@ async function lastIndex(cluster, active, id) {
 const cluster = await Cluster.start({ nodes: 3 });
 try {
   const active = await cluster.active();
-  await cluster.request(active, 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
+  await cluster.mountKv();
   const [absent, other] = await cluster.standbys();
   const writers = new Writers(active, cluster.token);
   let left = keys;

@@ -9,8 +9,7 @@ import { eventually, pause } from '../program.mjs';
 const writes = Number(process.argv[2] ?? 20_000);
 const bytes = Number(process.argv[3] ?? 4096);
 
-const residentMiB = (node) =>
-  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.process.pid}/status`, 'utf8'))[1]) / 1024);
+const residentMiB = (node) => Math.round(node.process.residentMiB);
 
 /** Writes so much through nodes, many at a time; returns the largest memory of the watched node meanwhile. */
 async function load(cluster, nodes, watched, name, count = writes) {

@@ -27,11 +27,6 @@ const configure = async (cluster, body) => {
   assert.equal(status, 204);
 };
 
-const mounted = async (cluster) => {
-  const { status } = await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
-  assert.equal(status, 204);
-};
-
 const zone = (name) => `  autopilot_redundancy_zone = "${name}"\n`;
 const version = (text) => `  autopilot_upgrade_version = "${text}"\n`;
 
@@ -39,7 +34,7 @@ describe('redundancy zones', () => {
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3, storageLines: ({ id }) => zone({ 'node-1': 'a', 'node-2': 'b', 'node-3': 'c' }[id]) }); // prettier-ignore
-    await mounted(cluster);
+    await cluster.mountKv();
     await configure(cluster, { last_contact_threshold: '2s', server_stabilization_time: '1s' });
     await cluster.add('node-4', { storageLines: zone('a') });
     await cluster.ready();
@@ -108,7 +103,7 @@ describe('an upgrade by new nodes', () => {
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3, storageLines: () => version('1.0.0') });
-    await mounted(cluster);
+    await cluster.mountKv();
     await configure(cluster, { server_stabilization_time: '2s' });
   });
   after(() => cluster?.stop());

@@ -9,51 +9,13 @@ import { after, before, describe, it } from 'node:test';
 import { Cluster, call } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
 import { SmallDisk, noSmallDisks } from '../small-disk.mjs';
+import { mustHold, writer } from '../writers.mjs';
 
 const rounds = Number(process.env.COFFER_FAULT_ROUNDS ?? 3);
 const noDisks = noSmallDisks();
 if (noDisks) console.log(`skipped: full, failing and stuck disks and loss of power: ${noDisks}`);
 
 const health = async (node) => (await call(node.url, 'GET', 'sys/health')).body;
-const mountKv = async (cluster) =>
-  assert.equal(
-    (await cluster.request(await cluster.active(), 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status,
-    204,
-  );
-
-/** Writes through a node until told to stop; what was acknowledged is in `acknowledged`. */
-function writer(cluster, nodes, name, { bytes = 2000 } = {}) {
-  const acknowledged = [];
-  let stopped = false;
-  const done = (async () => {
-    for (let count = 0; !stopped; count++) {
-      const path = `kv/${name}-${count}`;
-      const node = nodes[count % nodes.length];
-      const body = { path, padding: 'x'.repeat(bytes) };
-      const answer = await cluster.request(node, 'PUT', path, { body, timeoutMs: 4000 }).catch(() => undefined);
-      if (answer?.status === 204) acknowledged.push(path);
-      else await pause(10);
-    }
-  })();
-  return {
-    acknowledged,
-    stop: () => {
-      stopped = true;
-      return done;
-    },
-  };
-}
-
-async function mustHold(cluster, node, paths) {
-  for (let at = 0; at < paths.length; at += 50) {
-    const answers = await Promise.all(paths.slice(at, at + 50).map((path) => cluster.request(node, 'GET', path)));
-    for (const [index, { status, body }] of answers.entries()) {
-      assert.equal(status, 200, `${paths[at + index]} is missing on ${node.id}`);
-      assert.equal(body.data.path, paths[at + index]);
-    }
-  }
-}
-
 describe('a cluster of three on small disks', { skip: noDisks !== undefined && noDisks }, () => {
   let cluster;
   const disks = new Map();
@@ -65,7 +27,7 @@ describe('a cluster of three on small disks', { skip: noDisks !== undefined && n
         return node.clusterPort;
       },
     });
-    await mountKv(cluster);
+    await cluster.mountKv();
   });
   after(async () => {
     await cluster?.stop({ keepData: true });
@@ -78,7 +40,7 @@ describe('a cluster of three on small disks', { skip: noDisks !== undefined && n
       [200, 429].includes((await call(node.url, 'GET', 'sys/health')).status),
     );
     await cluster.ready();
-    await mustHold(cluster, node, acknowledged);
+    await mustHold(cluster, [node], acknowledged);
   }
 
   for (const which of ['active node', 'first standby']) {
@@ -168,7 +130,7 @@ describe('a node alone that loses power', { skip: noDisks !== undefined && noDis
     const [node] = cluster.nodes;
     const copies = new Set();
     try {
-      await mountKv(cluster);
+      await cluster.mountKv();
       for (let round = 0; round < rounds; round++) {
         const writers = Array.from({ length: 8 }, (_, at) => writer(cluster, [node], `power-${round}-${at}`));
         await eventually('there are writes', async () => writers.every((each) => each.acknowledged.length > 10));
@@ -195,7 +157,7 @@ describe('a node alone that loses power', { skip: noDisks !== undefined && noDis
         cluster.configure(node);
         await cluster.restart(node);
         await cluster.ready();
-        await mustHold(cluster, node, acknowledged);
+        await mustHold(cluster, [node], acknowledged);
         await node.process.end();
         copies.delete(copy);
         copy.remove();
@@ -217,7 +179,7 @@ describe('a cluster of three', () => {
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3 });
-    await mountKv(cluster);
+    await cluster.mountKv();
   });
   after(() => cluster?.stop());
 
@@ -283,6 +245,6 @@ describe('a cluster of three', () => {
     mkdirSync(node.folder);
     await cluster.restart(node);
     await cluster.ready();
-    await mustHold(cluster, node, writing.acknowledged);
+    await mustHold(cluster, [node], writing.acknowledged);
   });
 });

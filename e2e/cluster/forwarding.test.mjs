@@ -126,14 +126,12 @@ describe('a standby', () => {
     const [first, second, third] = cluster.nodes;
     await cluster.kill(second);
     await cluster.kill(third);
-    const rssMiB = () =>
-      Number(readFileSync(`/proc/${first.process.pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-    const before = rssMiB();
+    const before = first.process.residentMiB;
     const body = { value: 'x'.repeat(1024 * 1024) };
     const statuses = [];
     let atOnce = 0;
     let most = before;
-    const watch = setInterval(() => (most = Math.max(most, rssMiB())), 50);
+    const watch = setInterval(() => (most = Math.max(most, first.process.residentMiB)), 50);
     await Promise.all(
       Array.from({ length: 150 }, async (_, number) => {
         const begunMs = performance.now();

@@ -13,6 +13,15 @@ const voters = async (cluster, node) => {
   return new Map(body.data.config.servers.map((server) => [server.node_id, server.voter]));
 };
 
+/** Waits until the list of members has all nodes where they are now; returns the list. */
+const atNewAddresses = (cluster) =>
+  eventually('the new addresses are known', async () => {
+    const { body } = await cluster.request(cluster.nodes[0], 'GET', 'sys/storage/raft/configuration');
+    const { servers } = body.data.config;
+    const known = servers.map(({ address }) => address);
+    return cluster.nodes.every(({ clusterPort }) => known.includes(`127.0.0.1:${clusterPort}`)) && servers;
+  });
+
 const written = async (cluster, node, path) => {
   const { status } = await cluster.request(node, 'PUT', `kv/${path}`, { body: { path } });
   return status === 204;
@@ -30,17 +39,12 @@ const refusesToStart = async (cluster, node, why) => {
 const read = async (cluster, node, path) =>
   (await cluster.request(node, 'GET', `kv/${path}`)).body?.data?.path === path;
 
-const mounted = async (cluster) => {
-  const { status } = await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } });
-  assert.equal(status, 204);
-};
-
 describe('members of a cluster', () => {
   let cluster;
   let fourth;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3 });
-    await mounted(cluster);
+    await cluster.mountKv();
     await eventually('three voters', async () =>
       [...(await voters(cluster, cluster.nodes[0])).values()].every(Boolean),
     );
@@ -289,7 +293,7 @@ describe('a cluster whose nodes all get new addresses at once', () => {
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3 });
-    await mounted(cluster);
+    await cluster.mountKv();
     assert.ok(await written(cluster, cluster.nodes[0], 'before'));
   });
   after(() => cluster?.stop());
@@ -306,11 +310,7 @@ describe('a cluster whose nodes all get new addresses at once', () => {
     }
     await cluster.ready();
     for (const node of cluster.nodes) assert.ok(await read(cluster, node, 'before'));
-    await eventually('the new addresses are known', async () => {
-      const { body } = await cluster.request(cluster.nodes[0], 'GET', 'sys/storage/raft/configuration');
-      const known = body.data.config.servers.map(({ address }) => address);
-      return cluster.nodes.every(({ clusterPort }) => known.includes(`127.0.0.1:${clusterPort}`));
-    });
+    await atNewAddresses(cluster);
   });
 });
 
@@ -318,7 +318,7 @@ describe('a cluster without retry_join whose nodes all get new addresses at once
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3 });
-    await mounted(cluster);
+    await cluster.mountKv();
     assert.ok(await written(cluster, cluster.nodes[0], 'before'));
   });
   after(() => cluster?.stop());
@@ -344,13 +344,7 @@ describe('a cluster without retry_join whose nodes all get new addresses at once
     assert.match((await join(second, first.url)).text, /Joined +true/);
     await cluster.ready();
     for (const node of cluster.nodes) assert.ok(await read(cluster, node, 'before'));
-    const servers = await eventually('the new addresses are known', async () => {
-      const { body } = await cluster.request(first, 'GET', 'sys/storage/raft/configuration');
-      const known = body.data.config.servers.map(({ address }) => address);
-      return (
-        cluster.nodes.every(({ clusterPort }) => known.includes(`127.0.0.1:${clusterPort}`)) && body.data.config.servers
-      );
-    });
+    const servers = await atNewAddresses(cluster);
     assert.deepEqual(servers.map(({ node_id: id }) => id).sort(), ['node-1', 'node-2', 'node-3']);
     // Once more changes nothing.
     assert.match((await join(second, first.url)).text, /Joined +true/);
@@ -362,7 +356,7 @@ describe('a cluster that lost most of its nodes', () => {
   let cluster;
   before(async () => {
     cluster = await Cluster.start({ nodes: 3 });
-    await mounted(cluster);
+    await cluster.mountKv();
     assert.ok(await written(cluster, cluster.nodes[0], 'before'));
   });
   after(() => cluster?.stop());

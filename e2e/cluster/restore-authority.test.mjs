@@ -14,7 +14,7 @@ describe('a snapshot from before the authority of the cluster port was replaced'
   before(async () => {
     cluster = await Cluster.start({ nodes: 3, settings: ROTATION_SETTINGS });
     const [node] = cluster.nodes;
-    assert.equal((await cluster.request(node, 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status, 204);
+    await cluster.mountKv();
     assert.equal((await cluster.request(node, 'PUT', 'kv/a', { body: { value: 'saved' } })).status, 204);
     const answer = await fetch(`${node.url}/v1/${PATH}`, { headers: { 'X-Vault-Token': cluster.token } });
     assert.equal(answer.status, 200);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { TestAuthority, runEtcdCluster } from '../../libs/testing/dist/databases/index.js';
 import { Cluster } from '../cluster.mjs';
-import { eventually, pause } from '../program.mjs';
+import { eventually } from '../program.mjs';
+import { mustHold, writer } from '../writers.mjs';
 
 describe('nodes on an etcd of three members, by TLS', () => {
   let authority;
@@ -19,10 +20,7 @@ describe('nodes on an etcd of three members, by TLS', () => {
     members = await runEtcdCluster(3, await authority.issue('etcd'));
     files = await authority.issue('coffer');
     cluster = await Cluster.start({ nodes: 2, storage: () => block() });
-    assert.equal(
-      (await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status,
-      204,
-    );
+    await cluster.mountKv();
   });
   after(async () => {
     await cluster?.stop();
@@ -54,33 +52,6 @@ ${certFile ? `  tls_cert_file = "${certFile}"\n  tls_key_file  = "${keyFile}"\n`
   const write = (node, path, body, options) => cluster.request(node, 'PUT', path, { body, ...options });
   const read = (node, path) => cluster.request(node, 'GET', path);
 
-  /** Clients on both nodes that write what is then to be there. */
-  function startWriters() {
-    const acknowledged = [];
-    let over = false;
-    const writers = cluster.nodes.map(async (node, number) => {
-      for (let count = 0; !over; count++) {
-        const path = `kv/w${number}-${acknowledged.length}-${count}`;
-        const answer = await write(node, path, { path }, { timeoutMs: 10_000 }).catch(() => undefined);
-        if (answer?.status === 204) acknowledged.push(path);
-        await pause(10);
-      }
-    });
-    const end = async () => {
-      over = true;
-      await Promise.all(writers);
-      for (let at = 0; at < acknowledged.length; at += 50) {
-        const some = acknowledged.slice(at, at + 50);
-        const found = await Promise.all(some.map((path, index) => read(cluster.nodes[index % 2], path)));
-        assert.deepEqual(
-          found.map(({ body }) => body.data?.path),
-          some,
-        );
-      }
-    };
-    return { acknowledged, end };
-  }
-
   async function leader() {
     return eventually('etcd has a leader', async () => {
       for (const member of members) if (await member.leads().catch(() => false)) return member;
@@ -90,17 +61,21 @@ ${certFile ? `  tls_cert_file = "${certFile}"\n  tls_key_file  = "${keyFile}"\n`
 
   for (const signal of ['SIGKILL', 'SIGSTOP'])
     it(`lose nothing when the leader of etcd gets ${signal}, and write on with the other two`, async () => {
-      const { acknowledged, end } = startWriters();
+      const writers = cluster.nodes.map((node, number) =>
+        writer(cluster, [node], `${signal}-${number}`, { bytes: 0, pauseMs: 10, timeoutMs: 10_000 }),
+      );
+      const acknowledged = () => writers.flatMap((each) => each.acknowledged);
       const lost = await leader();
       try {
-        await eventually('writes go', () => acknowledged.length > 20);
-        const count = acknowledged.length;
+        await eventually('writes go', () => acknowledged().length > 20);
+        const count = acknowledged().length;
         if (signal === 'SIGKILL') await lost.program.end('SIGKILL');
         else lost.program.signal('SIGSTOP');
-        await eventually('writes go on', () => acknowledged.length > count + 40, 30_000);
+        await eventually('writes go on', () => acknowledged().length > count + 40, 30_000);
       } finally {
         if (signal === 'SIGSTOP') lost.program.signal('SIGCONT');
-        await end();
+        for (const each of writers) await each.stop();
+        await mustHold(cluster, cluster.nodes, acknowledged());
       }
       if (signal === 'SIGKILL') await lost.program.start();
       await cluster.ready();

@@ -16,10 +16,7 @@ describe('three nodes behind PgBouncer', () => {
       nodes: 3,
       storage: () => `storage "postgresql" {\n  connection_url = "${pooler.url}"\n  ha_enabled     = true\n}\n`,
     });
-    assert.equal(
-      (await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status,
-      204,
-    );
+    await cluster.mountKv();
   });
   after(async () => {
     await cluster?.stop();

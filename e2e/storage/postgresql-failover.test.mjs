@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { runPostgresql, runPostgresqlReplica } from '../../libs/testing/dist/databases/index.js';
 import { Cluster } from '../cluster.mjs';
 import { eventually, pause } from '../program.mjs';
+import { mustHold, writer } from '../writers.mjs';
 
 /** The address that moves: a connection goes to whichever server is meant at its beginning, and ends with it. */
 class MovingAddress {
@@ -57,10 +58,7 @@ describe('nodes on a PostgreSQL with a synchronous replica', () => {
 }
 `,
     });
-    assert.equal(
-      (await cluster.request(cluster.nodes[0], 'POST', 'sys/mounts/kv', { body: { type: 'kv' } })).status,
-      204,
-    );
+    await cluster.mountKv();
   });
   after(async () => {
     await cluster?.stop();
@@ -70,41 +68,23 @@ describe('nodes on a PostgreSQL with a synchronous replica', () => {
   });
 
   it('wait for the new primary, also while it is still a replica, and lose nothing that was acknowledged', async () => {
-    const acknowledged = [];
-    let over = false;
-    const writers = cluster.nodes.map(async (node, number) => {
-      for (let count = 0; !over; count++) {
-        const path = `kv/w${number}-${count}`;
-        const answer = await cluster
-          .request(node, 'PUT', path, { body: { path }, timeoutMs: 10_000 })
-          .catch(() => undefined);
-        if (answer?.status === 204) acknowledged.push(path);
-        await pause(10);
-      }
-    });
+    const writers = cluster.nodes.map((node, number) =>
+      writer(cluster, [node], `w${number}`, { bytes: 0, pauseMs: 10, timeoutMs: 10_000 }),
+    );
+    const acknowledged = () => writers.flatMap((each) => each.acknowledged);
     try {
-      await eventually('writes go', () => acknowledged.length > 40);
+      await eventually('writes go', () => acknowledged().length > 40);
       await primary.program.end('SIGKILL');
       // The address moves before the replica is promoted: it may only be read for a while.
       address.target = replica.port;
       await pause(1000);
-      const count = acknowledged.length;
+      const count = acknowledged().length;
       replica.run('SELECT pg_promote()');
-      await eventually('writes go on', () => acknowledged.length > count + 40);
+      await eventually('writes go on', () => acknowledged().length > count + 40);
     } finally {
-      over = true;
-      await Promise.all(writers);
+      for (const each of writers) await each.stop();
     }
     await cluster.ready();
-    for (let at = 0; at < acknowledged.length; at += 50) {
-      const some = acknowledged.slice(at, at + 50);
-      const found = await Promise.all(
-        some.map((path, index) => cluster.request(cluster.nodes[index % 2], 'GET', path)),
-      );
-      assert.deepEqual(
-        found.map(({ body }) => body.data?.path),
-        some,
-      );
-    }
+    await mustHold(cluster, cluster.nodes, acknowledged());
   });
 });
