@@ -209,10 +209,13 @@ export class KeyHolder {
   sealedFor(state: StoredKeys, key: string, plaintext: Uint8Array): Uint8Array | undefined {
     const keyring = this.#keyringOf(state);
     if (!keyring) return undefined;
-    const op = this.#sealedOp(keyring, key, plaintext);
-    keyring.wipe();
-    assert(op.kind === 'put', 'a value is sealed to be put');
-    return op.value;
+    try {
+      const op = this.#sealedOp(keyring, key, plaintext);
+      assert(op.kind === 'put', 'a value is sealed to be put');
+      return op.value;
+    } finally {
+      keyring.wipe();
+    }
   }
 
   #keyringOf({ keyring: stored, rootKeyCopy }: StoredKeys): Keyring | undefined {

@@ -1,6 +1,6 @@
 import { badRequest } from '@coffer/sdk';
 
-/** Fields of a query or a form. */
+/** Fields of a form. */
 const FIELDS_MAX = 10_000;
 const AMPERSAND = 0x26;
 

@@ -1,4 +1,4 @@
-import { withEndSlash, withoutEndSlashes, withoutSlashes } from './slashes.ts';
+import { asFolder, withEndSlash, withoutEndSlashes, withoutSlashes } from './slashes.ts';
 
 describe('slashes', () => {
   it.each([
@@ -18,5 +18,9 @@ describe('slashes', () => {
     expect(withoutEndSlashes(many)).toBe(many);
     expect(withoutSlashes(many)).toBe('x');
     expect(withEndSlash(many)).toHaveLength(many.length + 1);
+  });
+
+  it('of a folder are one at the end', () => {
+    expect(['a', '/a', 'a//', '//a/b//', '/', ''].map(asFolder)).toEqual(['a/', 'a/', 'a/', 'a/b/', '/', '/']);
   });
 });

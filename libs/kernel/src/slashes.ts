@@ -19,5 +19,8 @@ export function withoutSlashes(text: string): string {
   return withoutEndSlashes(start === 0 ? text : text.slice(start));
 }
 
+/** Without slashes at its beginning, with one at its end: a place for mounts or devices. Takes linear time. */
+export const asFolder = (text: string): string => `${withoutSlashes(text)}/`;
+
 /** With one slash at its end, however many there were. Takes linear time. */
 export const withEndSlash = (text: string): string => `${withoutEndSlashes(text)}/`;

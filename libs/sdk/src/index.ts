@@ -3,6 +3,7 @@ export * from './context.ts';
 export * from './engine.ts';
 export * from './errors.ts';
 export * from './field.ts';
+export * from './header-name.ts';
 export * from './login.ts';
 export * from './path.ts';
 export * from './request.ts';

@@ -120,6 +120,17 @@ export function olderNames(
     .map(([older]) => older);
 }
 
+/** What `olderNames` returned, as reading shows it: the older names with the values of the newer ones. */
+export function describeOlder(
+  parameters: TokenParameters,
+  names: Readonly<Record<string, string>>,
+  older: readonly string[] = [],
+): Record<string, unknown> {
+  const shown = describeTokenParameters(parameters);
+  const again = Object.entries(names).filter(([name]) => older.includes(name));
+  return Object.fromEntries(again.map(([name, newer]) => [name, shown[newer]]));
+}
+
 /**
  * Policy names as they are given to tokens: trimmed, lower-cased, without empty and double ones, sorted. All fields that take
  * names of policies go through here, so that no spelling of `root` slips by a check (CVE-2024-9180, CVE-2025-5999).

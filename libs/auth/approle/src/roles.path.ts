@@ -2,6 +2,7 @@ import {
   applyTokenFields,
   badRequest,
   definePath,
+  describeOlder,
   describeTokenParameters,
   field,
   listResponse,
@@ -94,13 +95,6 @@ function applyFields(engine: AppRole, fields: RoleFields, before: Role | undefin
   return role;
 }
 
-/** What was last written under its older name, shown under that, too. */
-function describeOlder({ parameters, older = [] }: Role): Record<string, unknown> {
-  const shown = describeTokenParameters(parameters);
-  const again = Object.entries(NEWER).filter(([name]) => older.includes(name));
-  return Object.fromEntries(again.map(([name, newer]) => [name, shown[newer]]));
-}
-
 const describe = (role: Role): Record<string, unknown> => ({
   bind_secret_id: role.bindSecretId,
   local_secret_ids: role.localSecretIds,
@@ -108,7 +102,7 @@ const describe = (role: Role): Record<string, unknown> => ({
   secret_id_num_uses: role.secretIdNumUses,
   secret_id_ttl: role.secretIdTtlSeconds,
   ...describeTokenParameters(role.parameters),
-  ...describeOlder(role),
+  ...describeOlder(role.parameters, NEWER, role.older),
 });
 
 export const rolesPath = definePath('role', {

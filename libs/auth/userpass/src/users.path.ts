@@ -3,6 +3,7 @@ import {
   applyTokenFields,
   badRequest,
   definePath,
+  describeOlder,
   describeTokenParameters,
   field,
   listResponse,
@@ -54,11 +55,10 @@ const NEWER = {
   bound_cidrs: 'token_bound_cidrs',
 } as const;
 
-function describe({ parameters, older = [] }: User): Record<string, unknown> {
-  const shown = describeTokenParameters(parameters);
-  const again = Object.entries(NEWER).filter(([name]) => older.includes(name));
-  return { ...shown, ...Object.fromEntries(again.map(([name, newer]) => [name, shown[newer]])) };
-}
+const describe = ({ parameters, older }: User): Record<string, unknown> => ({
+  ...describeTokenParameters(parameters),
+  ...describeOlder(parameters, NEWER, older),
+});
 
 async function newHash(password: string | undefined, hash: string | undefined): Promise<string | undefined> {
   if (password && hash) throw badRequest('only one of password or password_hash may be provided');

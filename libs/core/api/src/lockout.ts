@@ -2,6 +2,9 @@ import type { MaybePromise } from '@coffer/kernel';
 import type { Transaction } from '@coffer/storage';
 import type { MountEntry } from './mount-table.ts';
 
+/** Auth methods whose users are locked out; the others take no passwords that could be guessed. */
+export const LOCKOUT_TYPES: ReadonlySet<string> = new Set(['userpass', 'approle', 'ldap']);
+
 /**
  * Locks a user out after failed logins. The name is normalised first, so that all spellings of a user share one counter
  * (CVE-2025-6004). Counters live in the memory of the active node; locks are stored.

@@ -1,4 +1,4 @@
-import { Turns, withEndSlash, withoutSlashes } from '@coffer/kernel';
+import { Turns, asFolder } from '@coffer/kernel';
 import type { CancelTimer, Clock, Log, MaybePromise, Random, Startable } from '@coffer/kernel';
 import { badRequest } from '@coffer/sdk';
 import type { AuditDevice } from '@coffer/sdk';
@@ -137,7 +137,7 @@ export class AuditService implements AuditBroker, Startable {
     local: boolean,
     options: Readonly<Record<string, string>>,
   ): Promise<void> {
-    const clean = withEndSlash(withoutSlashes(path));
+    const clean = asFolder(path);
     if ([...this.#devices.keys()].some((taken) => taken.startsWith(clean) || clean.startsWith(taken)))
       throw badRequest('path already in use');
     const record: AuditDeviceRecord = {
@@ -160,7 +160,7 @@ export class AuditService implements AuditBroker, Startable {
   }
 
   async disable(path: string): Promise<void> {
-    const clean = withEndSlash(withoutSlashes(path));
+    const clean = asFolder(path);
     await this.#deps.transactor.run((tx) => {
       tx.delete(AUDIT_RECORDS + clean);
     });
@@ -169,7 +169,7 @@ export class AuditService implements AuditBroker, Startable {
 
   /** What a value looks like in a device's lines. @throws RequestError for an unknown device */
   hash(path: string, input: string): string {
-    const clean = withEndSlash(withoutSlashes(path));
+    const clean = asFolder(path);
     const open = this.#devices.get(clean);
     if (!open) throw badRequest(`unknown audit backend "${clean}"`);
     return open.hasher.hash(input);

@@ -1,4 +1,4 @@
-import { badRequest, definePath, field } from '@coffer/sdk';
+import { badRequest, checkHeaderName, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 import type { AuditDeviceRecord } from './audit-records.ts';
 import type { AuditService } from './audit-service.ts';
@@ -90,7 +90,7 @@ export function auditPaths(audit: () => AuditService): readonly PathDeclaration<
           // The token of the caller is never a header to be written.
           if (['x-vault-token', 'authorization', 'cookie'].includes(header.toLowerCase()))
             throw badRequest(`header "${header}" cannot be audited`);
-          if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header)) throw badRequest(`"${header}" is not a valid header name`);
+          checkHeaderName(header);
           await audit().setHeader(header, hmac);
         },
       },

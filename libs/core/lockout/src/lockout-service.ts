@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BoundedCache } from '@coffer/kernel';
 import type { Clock } from '@coffer/kernel';
+import { LOCKOUT_TYPES } from '@coffer/core-api';
 import type { Lockout, MountEntry } from '@coffer/core-api';
 import type { ParsingBackend, Transaction, Transactor } from '@coffer/storage';
 
@@ -19,9 +20,6 @@ const SWEPT = 8;
 const THRESHOLD = 5;
 const DURATION_SECONDS = 15 * 60;
 const COUNTER_RESET_SECONDS = 15 * 60;
-
-/** Auth methods whose users are locked out; the others take no passwords that could be guessed. */
-const LOCKED_TYPES: ReadonlySet<string> = new Set(['userpass', 'approle', 'ldap']);
 
 /** Users whose failures are remembered; whoever floods us with names pushes out the oldest only. */
 const COUNTED_USERS_MAX = 100_000;
@@ -61,15 +59,17 @@ export class LockoutService implements Lockout {
     this.#deps = deps;
   }
 
-  async isLocked(mount: MountEntry, aliasName: string): Promise<boolean> {
-    if (!settingsOf(mount)) return false;
-    const until = await this.#deps.backend.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
-    return until !== undefined && until > this.#deps.clock.nowMs();
+  isLocked(mount: MountEntry, aliasName: string): Promise<boolean> {
+    return this.#isLocked(this.#deps.backend, mount, aliasName);
   }
 
-  async isLockedIn(tx: Transaction, mount: MountEntry, aliasName: string): Promise<boolean> {
+  isLockedIn(tx: Transaction, mount: MountEntry, aliasName: string): Promise<boolean> {
+    return this.#isLocked(tx, mount, aliasName);
+  }
+
+  async #isLocked(reader: Pick<Transaction, 'getParsed'>, mount: MountEntry, aliasName: string): Promise<boolean> {
     if (!settingsOf(mount)) return false;
-    const until = await tx.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
+    const until = await reader.getParsed(lockKey(mount.accessor, normaliseAlias(aliasName)), parseUntil);
     return until !== undefined && until > this.#deps.clock.nowMs();
   }
 
@@ -139,7 +139,7 @@ export class LockoutService implements Lockout {
 function settingsOf(
   mount: MountEntry,
 ): { readonly threshold: number; readonly durationSeconds: number; readonly counterResetSeconds: number } | undefined {
-  if (!LOCKED_TYPES.has(mount.type)) return undefined;
+  if (!LOCKOUT_TYPES.has(mount.type)) return undefined;
   const tuned = mount.tuning.userLockout;
   if (tuned?.disabled) return undefined;
   return {

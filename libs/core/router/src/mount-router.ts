@@ -66,8 +66,9 @@ export class MountRouter implements Router {
 
   takesStream(namespace: NamespaceRef, path: string): boolean {
     const mount = this.mount(namespace, path);
-    if (!mount || !compiled(mount.type).streams) return false;
-    return this.route(namespace, path)?.path?.streamedBody === true;
+    if (!mount) return false;
+    const { streams, table } = compiled(mount.type);
+    return streams && table.match(path.slice(mount.prefix.length))?.path.streamedBody === true;
   }
 
   byAccessor(accessor: string): LiveMount | undefined {

@@ -1,4 +1,4 @@
-import { withEndSlash, withoutSlashes } from '@coffer/kernel';
+import { asFolder, withEndSlash } from '@coffer/kernel';
 import { badRequest, definePath, field } from '@coffer/sdk';
 import type { PathDeclaration, RequestContext, Response } from '@coffer/sdk';
 import type { MountEntry, Mounts } from '@coffer/core-api';
@@ -45,7 +45,7 @@ export function mountPaths(table: 'secret' | 'auth', deps: MountPathDeps): reado
   const at = table === 'auth' ? 'auth' : 'mounts';
   const noun = table === 'auth' ? 'auth method' : 'secret engine';
   const findIn = (kind: 'secret' | 'auth', context: RequestContext, path: string): MountEntry | undefined => {
-    const clean = withEndSlash(withoutSlashes(path));
+    const clean = asFolder(path);
     return deps
       .mounts()
       .list(kind, context.request.namespace)

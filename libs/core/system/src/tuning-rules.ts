@@ -1,4 +1,5 @@
 import { badRequest } from '@coffer/sdk';
+import { LOCKOUT_TYPES } from '@coffer/core-api';
 import type { MountEntry } from '@coffer/core-api';
 
 /** What a request to tune says that depends on the kind of the mount. */
@@ -16,8 +17,6 @@ const TUNABLE_EVERYWHERE: ReadonlySet<string> = new Set([
   'audit_non_hmac_request_keys',
   'audit_non_hmac_response_keys',
 ]);
-/** Auth methods with users to lock out. */
-const WITH_LOCKOUT: ReadonlySet<string> = new Set(['ldap', 'approle', 'userpass']);
 
 /**
  * What may not be tuned of this mount, or not to this.
@@ -32,7 +31,7 @@ export function judgeTuning(entry: MountEntry, asked: AskedTuning, sent: readonl
     if (refused !== undefined) throw badRequest(`cannot tune parameter ${refused} of ${entry.path}`);
   }
   const lockout = asked.user_lockout_config;
-  if (lockout && Object.keys(lockout).length > 0 && !WITH_LOCKOUT.has(entry.type))
+  if (lockout && Object.keys(lockout).length > 0 && !LOCKOUT_TYPES.has(entry.type))
     throw badRequest(`tuning of user lockout configuration for auth type "${entry.type}" not allowed`);
   if (asked.plugin_version !== undefined && asked.plugin_version !== '')
     throw badRequest(`plugin not found in the catalog: ${entry.type}, version=${asked.plugin_version}`);

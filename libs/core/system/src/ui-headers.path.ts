@@ -1,4 +1,4 @@
-import { badRequest, definePath, field, listResponse } from '@coffer/sdk';
+import { badRequest, checkHeaderName, definePath, field, listResponse } from '@coffer/sdk';
 import type { PathDeclaration, Response } from '@coffer/sdk';
 
 /** Below the system mount: one entry a header, by its canonical name. */
@@ -41,7 +41,7 @@ export const uiHeaderPaths: readonly PathDeclaration<unknown>[] = [
       handler: (_: unknown, { header, values }, { view }): Response => {
         if (!values || values.length === 0) throw badRequest('header and values must be specified');
         if (header.toLowerCase().startsWith('x-vault-')) throw badRequest('X-Vault headers cannot be set');
-        if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(header)) throw badRequest(`"${header}" is not a valid header name`);
+        checkHeaderName(header);
         const bad = values.find((value) => /[\r\n\0]/.test(value));
         if (bad !== undefined) throw badRequest('a header value holds no line breaks');
         view.putJson(HEADERS + canonical(header), values);

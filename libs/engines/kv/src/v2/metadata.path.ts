@@ -67,6 +67,10 @@ function ageOf(sent: unknown): number | undefined {
 const isNull = (context: RequestContext, name: string): boolean =>
   Object.hasOwn(context.request.data, name) && context.request.data[name] === null;
 
+/** Nothing to set, nothing to write: a key does not come to be by asking for no change. */
+const setsNothing = (sent: Partial<Record<(typeof SETTINGS)[number], unknown>>, context: RequestContext): boolean =>
+  SETTINGS.every((name) => sent[name] === undefined && !isNull(context, name));
+
 /** What the mount asks of all keys cannot be taken from one. */
 function warnOfMandates(
   sent: { readonly cas_required?: boolean | undefined; readonly metadata_cas_required?: boolean | undefined },
@@ -99,8 +103,7 @@ export const metadataPath = definePath('metadata/:path*', {
     handler: async (_: Kv2, sent, context): Promise<undefined> => {
       const { view, nowMs, warn } = context;
       refuseFolder(sent.path);
-      // Nothing to set, nothing to write: a key does not come to be by asking for no change.
-      if (SETTINGS.every((name) => sent[name] === undefined && !isNull(context, name))) return undefined;
+      if (setsNothing(sent, context)) return undefined;
       const config = await configOf(view);
       const before = await keyRecords.get(view, sent.path);
       const custom = sent.custom_metadata === undefined ? undefined : checkCustomMetadata(sent.custom_metadata);
@@ -126,7 +129,7 @@ export const metadataPath = definePath('metadata/:path*', {
     summary: 'Merge into the metadata (RFC 7396)',
     handler: async (_: Kv2, sent, context): Promise<undefined> => {
       const { view, nowMs, warn } = context;
-      if (SETTINGS.every((name) => sent[name] === undefined && !isNull(context, name))) return undefined;
+      if (setsNothing(sent, context)) return undefined;
       const config = await configOf(view);
       const key = await keyRecords.get(view, sent.path);
       if (!key) throw new RequestError('not-found');
