@@ -16,8 +16,13 @@ export async function doing<T>(what: string, work: Promise<T>, code = 2): Promis
   try {
     return await work;
   } catch (error) {
-    if (error instanceof ApiError || error instanceof ConnectionError)
-      throw new CommandError(`${what}: ${error.message}`, code);
-    throw error;
+    throw failure(what, error, code);
   }
+}
+
+/** What `doing` throws for what was thrown to it; a defect as it is. */
+export function failure(what: string, error: unknown, code = 2): unknown {
+  return error instanceof ApiError || error instanceof ConnectionError
+    ? new CommandError(`${what}: ${error.message}`, code)
+    : error;
 }

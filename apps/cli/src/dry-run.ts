@@ -1,5 +1,5 @@
 import { ApiClient } from '@coffer/api-client';
-import type { ApiRequest, ApiResponse, RawAnswer } from '@coffer/api-client';
+import type { ApiRequest, RawAnswer } from '@coffer/api-client';
 
 /** Instead of sending: what would be sent. */
 export class DryRun extends Error {
@@ -14,8 +14,6 @@ export class DryRun extends Error {
 
 /** A client for `-output-curl-string` and `-output-policy`. */
 export class DryClient extends ApiClient {
-  /** Tells it from a client that sends. */
-  readonly isDry = true;
   readonly #kind: 'curl' | 'policy';
   readonly #program: string;
 
@@ -23,10 +21,6 @@ export class DryClient extends ApiClient {
     super(inner.settings);
     this.#kind = kind;
     this.#program = program;
-  }
-
-  override send(request: ApiRequest): Promise<ApiResponse | undefined> {
-    return Promise.reject(new DryRun(this.#kind === 'curl' ? this.#curl(request) : policyFor(request)));
   }
 
   override sendRaw(request: ApiRequest): Promise<RawAnswer> {

@@ -58,13 +58,14 @@ export async function main(argv: readonly string[], called: string): Promise<num
     return 0;
   }
   const { format, dry } = globalWords(argv);
-  const shape = formatOf(format || fromEnvironment(process.env, 'FORMAT'));
+  const asked = format || fromEnvironment(process.env, 'FORMAT');
+  const shape = formatOf(asked);
   if (shape === undefined) {
-    streams.err(`Invalid output format: ${(format || fromEnvironment(process.env, 'FORMAT') || '').toLowerCase()}\n`);
+    streams.err(`Invalid output format: ${(asked || '').toLowerCase()}\n`);
     return 1;
   }
-  if (dry === undefined) return dispatch(argv, { program, format: shape, dry, streams });
-  return dispatchDry(argv, { program, format: shape, dry, streams });
+  const session = { program, format: shape, dry, streams };
+  return dry === undefined ? dispatch(argv, session) : dispatchDry(argv, session);
 }
 
 /** Prints what would be sent in place of all else; what went wrong only where nothing would be sent. */

@@ -3,7 +3,7 @@ import { CommandError, doing } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
 import { parseKeyValues, textsOf } from '../key-values.ts';
 import { titledTable } from '../output/table.ts';
-import { cleanPath } from './generic.ts';
+import { mountPath, withSlash } from './generic.ts';
 
 const auditList: Command = {
   name: 'audit list',
@@ -36,11 +36,6 @@ const auditList: Command = {
     print.line(titledTable(['Path', 'Type', 'Description', ...(detailed ? ['Replication', 'Options'] : [])], rows));
     return 0;
   },
-};
-
-const withSlash = (path: string): string => {
-  const clean = path.trim();
-  return clean === '' || clean.endsWith('/') ? clean : `${clean}/`;
 };
 
 const auditEnable: Command = {
@@ -83,7 +78,7 @@ const auditDisable: Command = {
   http: true,
   arguments: { min: 1, max: 1 },
   async run({ client, args, print }) {
-    const path = withSlash(cleanPath(args[0] ?? ''));
+    const path = mountPath(args[0] ?? '');
     await doing('Error disabling audit device', client.send({ method: 'DELETE', path: `sys/audit/${path}` }));
     print.line(`Success! Disabled audit device (if it was enabled) at: ${path}`);
     return 0;

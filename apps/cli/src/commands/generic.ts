@@ -1,7 +1,7 @@
 import { ApiError } from '@coffer/api-client';
 import type { ApiResponse } from '@coffer/api-client';
 import type { Command, CommandContext } from '../command.ts';
-import { CommandError, doing } from '../command-error.ts';
+import { CommandError, doing, failure } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
 import type { FlagSpec } from '../flags.ts';
 import { parseKeyValues } from '../key-values.ts';
@@ -11,6 +11,15 @@ const many = Number.POSITIVE_INFINITY;
 
 /** Without spaces and slashes around it. */
 export const cleanPath = (path: string): string => path.trim().replace(/^\/+/, '').replace(/\/+$/, '');
+
+/** With a slash behind it. */
+export function withSlash(path: string): string {
+  const clean = path.trim();
+  return clean === '' || clean.endsWith('/') ? clean : `${clean}/`;
+}
+
+/** The path of a mount or device that is there, with a slash behind it. */
+export const mountPath = (path: string): string => withSlash(cleanPath(path));
 
 /** A 404 with data or warnings is an answer, too. */
 export async function orMissing(work: Promise<ApiResponse | undefined>): Promise<ApiResponse | undefined> {
@@ -27,6 +36,7 @@ export async function orMissing(work: Promise<ApiResponse | undefined>): Promise
   }
 }
 
+/** Nothing lies at a path. */
 export const noValue = (path: string): CommandError => new CommandError(`No value found at ${path}`);
 
 /** As `doing`, for what writes: the answer to a write may carry data beside its refusal, which is shown as well. */
@@ -34,7 +44,7 @@ export async function writing<T>({ print }: CommandContext, what: string, work: 
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 404) return doing(what, Promise.reject(error as Error));
+    if (!(error instanceof ApiError) || error.status !== 404) throw failure(what, error);
     const { body } = error;
     print.error(`${what}: ${error.message}`);
     if (body && (body.data || (body.warnings && body.warnings.length > 0))) print.secret(body);

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { ApiError } from '@coffer/api-client';
 import type { CommandContext } from '../command.ts';
 import { CommandError } from '../command-error.ts';
+import { DryClient } from '../dry-run.ts';
 import { cleanPath } from './generic.ts';
 
 /** Where a key lies. */
@@ -28,7 +29,7 @@ export async function locateKv({ client, probe, flags }: CommandContext, argumen
   const given = flags.text('mount') ?? '';
   const path = cleanPath(argument);
   const asked = given === '' ? path : cleanPath(given);
-  const { mount, version } = await askMount(probe, asked, client !== probe && 'isDry' in client);
+  const { mount, version } = await askMount(probe, asked, client instanceof DryClient);
   return { mount, version, path: given === '' ? path : join(mount, path) };
 }
 

@@ -1,13 +1,13 @@
 import { ApiError } from '@coffer/api-client';
 import type { ApiResponse } from '@coffer/api-client';
 import type { Command, CommandContext } from '../command.ts';
-import { CommandError, doing } from '../command-error.ts';
+import { CommandError, doing, failure } from '../command-error.ts';
 import { UsageError } from '../flags.ts';
 import type { FlagSpec } from '../flags.ts';
 import { parseKeyValues } from '../key-values.ts';
 import { cell } from '../output/secret.ts';
 import { heading, titledTable } from '../output/table.ts';
-import { cleanPath, listAt, noValue, orMissing, writing } from './generic.ts';
+import { listAt, mountPath, noValue, orMissing, writing } from './generic.ts';
 import { kvApiPath, locateKv } from './kv-mount.ts';
 
 const many = Number.POSITIVE_INFINITY;
@@ -69,7 +69,7 @@ const put: Command = {
   flags: [mountFlag, casFlag],
   arguments: { min: 1, max: many, text: '>1' },
   async run(context) {
-    const { client, flags, print } = context;
+    const { client, flags } = context;
     const [key = '', ...pairs] = context.args;
     if (pairs.length === 0) throw new UsageError('Must supply data');
     const data = parseKeyValues(pairs, context.readInput);
@@ -78,9 +78,7 @@ const put: Command = {
     const cas = flags.int('cas');
     const body = at.version === 2 ? { data, options: cas === undefined || cas < 0 ? {} : { cas } } : data;
     const answer = await writing(context, `Error writing data to ${path}`, client.send({ method: 'PUT', path, body }));
-    if (answer) return printWritten(context, answer, path);
-    if (print.format === 'table') print.line(`Success! Data written to: ${path}`);
-    return 0;
+    return printWrite(context, answer, path);
   },
 };
 
@@ -177,18 +175,18 @@ const patch: Command = {
       answer = await client.send({ method: 'PATCH', path, body: { data, options } });
     } catch (error) {
       if (!(error instanceof ApiError) || method !== '' || (error.status !== 403 && error.status !== 405))
-        return doing(`Error writing data to ${path}`, Promise.reject(error as Error));
+        throw failure(`Error writing data to ${path}`, error);
       if (error.status === 403)
         context.print.error(
           `Data was written to ${path} but we recommend that you add the "patch" capability to your ACL policy in order to use HTTP PATCH in the future.`,
         );
       return readThenWrite(context, path, data);
     }
-    return printPatched(context, answer, path);
+    return printWrite(context, answer, path);
   },
 };
 
-function printPatched(context: CommandContext, answer: ApiResponse | undefined, path: string): number {
+function printWrite(context: CommandContext, answer: ApiResponse | undefined, path: string): number {
   if (answer) return printWritten(context, answer, path);
   if (context.print.format === 'table') context.print.line(`Success! Data written to: ${path}`);
   return 0;
@@ -209,7 +207,7 @@ async function readThenWrite(context: CommandContext, path: string, patchData: D
     else merged.set(name, value);
   }
   const body = { data: Object.fromEntries(merged), options: { cas: metadata.version ?? 0 } };
-  return printPatched(
+  return printWrite(
     context,
     await writing(context, `Error writing data to ${path}`, client.send({ method: 'PUT', path, body })),
     path,
@@ -361,8 +359,7 @@ const enableVersioning: Command = {
   output: 'format',
   arguments: { min: 1, max: 1 },
   async run({ client, args, print }) {
-    const name = cleanPath(args[0] ?? '');
-    const path = name === '' ? '' : `${name}/`;
+    const path = mountPath(args[0] ?? '');
     const body = { options: { version: '2' }, default_lease_ttl: '', max_lease_ttl: '', force_no_cache: false };
     await doing(
       `Error tuning secrets engine ${path}`,

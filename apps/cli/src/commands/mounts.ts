@@ -4,7 +4,7 @@ import { durationText, settingText } from '../flags.ts';
 import { loginHelp } from '../login-help.ts';
 import { goValue } from '../output/go-value.ts';
 import { titledTable } from '../output/table.ts';
-import { cleanPath } from './generic.ts';
+import { mountPath, withSlash } from './generic.ts';
 import { enableFlags, optionsOf, tuneFlags, tuning } from './mount-flags.ts';
 import type { MountKind } from './mount-flags.ts';
 
@@ -28,15 +28,6 @@ interface Mount {
   readonly deprecation_status?: string;
   readonly uuid: string;
 }
-
-/** With a slash behind it. */
-function withSlash(path: string): string {
-  const clean = path.trim();
-  return clean === '' || clean.endsWith('/') ? clean : `${clean}/`;
-}
-
-/** The path of a mount that is there, with a slash behind it. */
-const mountPath = (path: string): string => withSlash(cleanPath(path));
 
 function enable(kind: MountKind): Command {
   return {

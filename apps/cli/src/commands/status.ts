@@ -1,11 +1,11 @@
-import { ApiClient, ApiError } from '@coffer/api-client';
+import { ApiError } from '@coffer/api-client';
 import type { ApiResponse } from '@coffer/api-client';
 import type { Command, CommandContext } from '../command.ts';
-import { CommandError, doing } from '../command-error.ts';
+import { CommandError, doing, failure } from '../command-error.ts';
 import { titledTable } from '../output/table.ts';
 
 /** Rows of a seal's status, as `status` and `operator unseal` print them. */
-export function sealRows(seal: ApiResponse, leader: ApiResponse): readonly (readonly string[])[] {
+function sealRows(seal: ApiResponse, leader: ApiResponse): readonly (readonly string[])[] {
   const text = (name: string): string => String(seal[name] ?? '');
   const sealed = seal.sealed === true;
   const recovery = seal.recovery_seal === true;
@@ -50,7 +50,7 @@ export async function leaderOf({ probe }: CommandContext): Promise<ApiResponse> 
   } catch (error) {
     if (error instanceof ApiError && error.errors.some((text) => text.includes('Vault is sealed')))
       return { ha_enabled: true };
-    return doing('Error checking leader status', Promise.reject(error as Error), 1);
+    throw failure('Error checking leader status', error, 1);
   }
 }
 
@@ -88,12 +88,9 @@ const status: Command = {
   setupFailureCode: 1,
   arguments: { min: 0, max: 0 },
   async run(context) {
-    const { client, probe } = context;
-    // a sealed server knows the root namespace alone
-    const root = client === probe ? new ApiClient({ ...client.settings, namespace: undefined }) : client;
     const seal = await doing(
       'Error checking seal status',
-      root.send({ method: 'GET', path: 'sys/seal-status', wrapTtl: '' }),
+      context.client.send({ method: 'GET', path: 'sys/seal-status', wrapTtl: '' }),
       1,
     );
     if (!seal) throw new CommandError('Error checking seal status: no answer', 1);

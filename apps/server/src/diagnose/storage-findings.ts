@@ -1,6 +1,6 @@
 import { ConfigError } from '@coffer/config';
 import type { Finding, ServerConfig } from '@coffer/config';
-import { connectionCaution } from '../start/connection-caution.ts';
+import { connectionCautions } from '../start/connection-caution.ts';
 import { discoveryOf } from '../start/load-settings.ts';
 import { remoteSettings } from '../start/remote-settings.ts';
 
@@ -20,12 +20,8 @@ export function storageFindings(
   const name = 'Check Storage';
   const cautions: Finding[] = [];
   const mistakes = mistakesIn(name, () => {
-    const { data, lock } = remoteSettings(storage, haStorage, env);
-    for (const database of new Set([data, lock ?? data])) {
-      const message = connectionCaution(database, env);
-      if (message !== undefined)
-        cautions.push({ name, status: 'warn', message, advice: 'Let the database speak TLS, and verify it.' });
-    }
+    for (const message of connectionCautions(remoteSettings(storage, haStorage, env), env))
+      cautions.push({ name, status: 'warn', message, advice: 'Let the database speak TLS, and verify it.' });
   });
   return [...mistakes, ...cautions];
 }

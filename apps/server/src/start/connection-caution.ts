@@ -1,10 +1,19 @@
-import type { DatabaseSettings } from './remote-settings.ts';
+import { parametersOf } from './remote-settings.ts';
+import type { DatabaseSettings, RemoteSettings } from './remote-settings.ts';
 
 /** Of this machine: nobody is on the way. */
 const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/;
 const UNVERIFIED: ReadonlySet<string> = new Set(['no-verify', 'prefer', 'require']);
 
-/** What an operator should know of how a database is reached; names no host, user or password. */
+/** What an operator should know of how the databases of a node are reached, each once. */
+export function connectionCautions(
+  { data, lock }: RemoteSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return [...new Set([data, lock ?? data])].flatMap((database) => connectionCaution(database, env) ?? []);
+}
+
+/** The same of one database; names no host, user or password. */
 export function connectionCaution(
   database: DatabaseSettings,
   env: Readonly<Record<string, string | undefined>>,
@@ -27,7 +36,7 @@ function cautionOfPostgresql(
   connectionUrl: string,
   env: Readonly<Record<string, string | undefined>>,
 ): string | undefined {
-  const parameters = new URLSearchParams(connectionUrl.split('?')[1] ?? '');
+  const parameters = parametersOf(connectionUrl);
   const host = parameters.get('host') ?? URL.parse(connectionUrl)?.hostname ?? '';
   if (host === '' || decodeURIComponent(host).startsWith('/') || LOCAL.test(host)) return undefined;
   const mode = parameters.get('sslmode') ?? (parameters.has('ssl') ? 'verify-full' : (env['PGSSLMODE'] ?? 'disable'));

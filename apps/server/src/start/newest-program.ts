@@ -1,7 +1,6 @@
-import { StorageError } from '@coffer/storage';
 import type { Reader } from '@coffer/storage';
 import type { BeforeLeading } from '@coffer/storage-remote';
-import { isNewer, parseProgramVersion } from './version-guard.ts';
+import { isNewer, parseProgramVersion, refuseDowngrade } from './version-guard.ts';
 import type { ProgramVersion } from './version-guard.ts';
 
 /** In a database, what `version.json` is in a folder: the newest program that has written there. In the clear. */
@@ -15,14 +14,7 @@ export const NEWEST_PROGRAM_KEY = 'core/newest-program';
 export function programGuard(program: ProgramVersion): BeforeLeading {
   return {
     admit: async (store) => {
-      const newest = await readNewest(store);
-      if (newest === undefined || newest.format <= program.format) return;
-      throw new StorageError(
-        'disk',
-        `the data in this database was last written by Coffer ${newest.version} (format ${String(newest.format)}), and ` +
-          `this is Coffer ${program.version}, which reads formats up to ${String(program.format)}: a downgrade that cannot ` +
-          `work. Start Coffer ${newest.version} or later, or restore a backup of the older version`,
-      );
+      refuseDowngrade(await readNewest(store), program, 'in this database was last written', 'backup');
     },
     firstWrite: async (store) => {
       const newest = await readNewest(store);

@@ -54,10 +54,14 @@ function postgresqlSettings(config: PostgresqlConfig, env: Environment): Postgre
   };
 }
 
+/** What follows the address. Not every address that the driver takes is a URL: a host may be left out. */
+export function parametersOf(connectionUrl: string): URLSearchParams {
+  return new URLSearchParams(connectionUrl.split('?')[1] ?? '');
+}
+
 /** The driver reads them with each connection: what is missing at the start is said by name. The URL is not repeated. */
 function checkFilesOf(connectionUrl: string, config: PostgresqlConfig): void {
-  // Not every address that the driver takes is a URL: a host may be left out.
-  const parameters = new URLSearchParams(connectionUrl.split('?')[1] ?? '');
+  const parameters = parametersOf(connectionUrl);
   for (const name of ['sslrootcert', 'sslcert', 'sslkey'])
     fileText(config, `connection_url: ${name}`, parameters.get(name) || undefined);
 }

@@ -17,7 +17,7 @@ import { refuseMigrating } from '../migrate/marker.ts';
 import type { AuthorityTimes } from '../node/cluster-tls.ts';
 import { RemoteMember } from '../node/remote-member.ts';
 import { COFFER_VERSION, DATA_FORMAT } from '../node/version.ts';
-import { connectionCaution } from './connection-caution.ts';
+import { connectionCautions } from './connection-caution.ts';
 import { programGuard } from './newest-program.ts';
 import type { DatabaseSettings, RemoteSettings } from './remote-settings.ts';
 
@@ -45,10 +45,7 @@ export async function openRemote(
   log: Log,
 ): Promise<OpenRemote> {
   const storageLog = log.named('storage').named(data.kind);
-  for (const database of new Set([data, lock ?? data])) {
-    const caution = connectionCaution(database, process.env);
-    if (caution !== undefined) storageLog.warn(caution);
-  }
+  for (const caution of connectionCautions({ kind: 'remote', data, lock }, process.env)) storageLog.warn(caution);
   const { apiAddress, clusterAddress, authorityTimes } = place;
   const self = { nodeId: nodeIdOf(random), apiAddress, clusterAddress };
   const backend = await openRemoteBackend({ kind: 'remote', data, lock }, self, clock, random, storageLog, guard);

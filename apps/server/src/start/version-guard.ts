@@ -22,16 +22,29 @@ const FILE = 'version.json';
 export async function guardVersion(folder: string, program: ProgramVersion): Promise<void> {
   const path = join(folder, FILE);
   const newest = await readRecord(path);
-  if (newest && newest.format > program.format) {
-    throw new StorageError(
-      'disk',
-      `the data in ${folder} was last used by Coffer ${newest.version} (format ${String(newest.format)}), and this is ` +
-        `Coffer ${program.version}, which reads formats up to ${String(program.format)}: a downgrade that cannot work. ` +
-        `Start Coffer ${newest.version} or later, or restore a snapshot of the older version`,
-    );
-  }
+  refuseDowngrade(newest, program, `in ${folder} was last used`, 'snapshot');
   if (newest && !isNewer(program, newest)) return;
   await writeRecord(path, program);
+}
+
+/**
+ * @param which data, and how it was last touched: `in this database was last written`
+ * @param copy what there may be of the older data
+ * @throws StorageError `disk` where the data has a later form than the program can read
+ */
+export function refuseDowngrade(
+  newest: ProgramVersion | undefined,
+  program: ProgramVersion,
+  which: string,
+  copy: 'snapshot' | 'backup',
+): void {
+  if (newest === undefined || newest.format <= program.format) return;
+  throw new StorageError(
+    'disk',
+    `the data ${which} by Coffer ${newest.version} (format ${String(newest.format)}), and this is ` +
+      `Coffer ${program.version}, which reads formats up to ${String(program.format)}: a downgrade that cannot work. ` +
+      `Start Coffer ${newest.version} or later, or restore a ${copy} of the older version`,
+  );
 }
 
 async function readRecord(path: string): Promise<ProgramVersion | undefined> {

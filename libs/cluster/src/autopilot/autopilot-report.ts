@@ -66,12 +66,14 @@ function typeOf(server: JudgedServer, { wanted, keepers }: VoterPlan): Autopilot
 }
 
 function byZone(servers: readonly JudgedServer[]): ReadonlyMap<string, readonly JudgedServer[]> {
-  const zones = new Map<string, JudgedServer[]>();
-  for (const server of servers) {
+  const zoned = servers.flatMap((server) => {
     const zone = server.traits?.zone;
-    if (zone !== undefined && server.eligible) zones.set(zone, [...(zones.get(zone) ?? []), server]);
-  }
-  return new Map([...zones].sort(([left], [right]) => (left < right ? -1 : 1)));
+    return zone !== undefined && server.eligible ? [{ zone, server }] : [];
+  });
+  const zones = [...Map.groupBy(zoned, ({ zone }) => zone)].map(
+    ([zone, some]) => [zone, some.map(({ server }) => server)] as const,
+  );
+  return new Map(zones.sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 function zonesOf(all: readonly JudgedServer[]): ReadonlyMap<string, AutopilotZone> {

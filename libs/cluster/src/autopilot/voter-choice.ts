@@ -24,8 +24,7 @@ export function chooseVoters(
   side: readonly JudgedServer[],
   standIns: readonly JudgedServer[],
 ): VoterChoice {
-  const zones = new Map<string | number, JudgedServer[]>();
-  for (const server of side) zones.set(zoneOrSelf(server), [...(zones.get(zoneOrSelf(server)) ?? []), server]);
+  const zones = Map.groupBy(side, zoneOrSelf);
   const canVote = (server: JudgedServer): boolean => isAvailable(view, server);
   const keepers = new Set<JudgedServer>();
   for (const servers of zones.values()) {

@@ -1,15 +1,10 @@
 import type { KeyRange, ListOptions, StorageError, WriteOp } from '@coffer/storage';
 import { listNames } from './list-names.ts';
+import type { LogBatch } from './log-store.ts';
 import type { OneWrite } from './one-write.ts';
 import { isFault, levelError, written, type Level } from './open-level.ts';
 import { Overlay } from './overlay.ts';
 import type { SpaceKeeper } from './space-keeper.ts';
-
-/** What takes part of a batch. */
-interface Batch {
-  put(key: string, value: Uint8Array): unknown;
-  del(key: string): unknown;
-}
 
 /**
  * The state that counts now: what of it is in LevelDB, below a prefix, and over that what was applied since
@@ -91,7 +86,7 @@ export class PresentState {
   }
 
   /** Gives a batch all that was applied; `written` says when it is on disk. */
-  handOver(batch: Batch): void {
+  handOver(batch: LogBatch): void {
     for (const [key, item] of this.#overlay.take()) this.#add(batch, key, item.value);
   }
 
@@ -119,7 +114,7 @@ export class PresentState {
     });
   }
 
-  #add(batch: Batch, key: string, value: Uint8Array | undefined): void {
+  #add(batch: LogBatch, key: string, value: Uint8Array | undefined): void {
     if (value === undefined) batch.del(this.#prefix + key);
     else batch.put(this.#prefix + key, value);
   }

@@ -392,7 +392,7 @@ export class RaftDriver {
     staged.done('installed');
   }
 
-  /** Raft had its say and did not want the snapshot. */
+  /** Tells who waits for it that a staged snapshot will not be installed. */
   #settleStaged(): void {
     this.#staged?.done('unwanted');
     this.#staged = undefined;

@@ -28,15 +28,11 @@ export async function openSnapshot(
   throw new StorageError('not-active', 'there is no state yet');
 }
 
-/** Streams a view, with the restore that is under way in it, and closes it, also where the reader gives up. */
-export async function* streamSnapshot(view: StateView, header: SnapshotHeader): AsyncGenerator<Uint8Array> {
-  try {
-    const { restore } = view.meta;
-    const staged = restore === undefined ? undefined : { ...restore, pages: view.stagedPages() };
-    yield* encodeSnapshot(header, view.pages(), staged);
-  } finally {
-    await view.close();
-  }
+/** Streams a view, with the restore that is under way in it. */
+function streamSnapshot(view: StateView, header: SnapshotHeader): AsyncIterable<Uint8Array> {
+  const { restore } = view.meta;
+  const staged = restore === undefined ? undefined : { ...restore, pages: view.stagedPages() };
+  return encodeSnapshot(header, view.pages(), staged);
 }
 
 /** Sends snapshots to followers that need entries which are no longer in the log, and takes in those from a leader. */
@@ -122,7 +118,6 @@ export class SnapshotExchange {
     try {
       await this.#transport.sendSnapshot(to, meta, streamSnapshot(view, header));
     } finally {
-      // Who could not be reached has read nothing, and a stream that was not begun does not close it.
       await view.close();
     }
   }

@@ -77,9 +77,10 @@ export class Connections {
 
   /** A pooler answers for itself when a session begins: the server's own process has another number. */
   async #meet(client: ClientBase): Promise<void> {
+    if (this.#pooled) return;
     const { rows } = await client.query<{ readonly pid: number }>('SELECT pg_backend_pid() AS pid');
     const { processID } = client as ClientBase & { readonly processID?: number | null };
-    if (this.#pooled || rows[0]?.pid === processID) return;
+    if (rows[0]?.pid === processID) return;
     this.#pooled = true;
     this.#log.info('a pooler stands before the database: statements are not prepared, and news are asked for');
   }
