@@ -104,7 +104,7 @@ end_to_end() {
   local code=$? p f
   cat "$logs/e2e.out"
   p=$(grep -E '^ℹ pass ' "$logs/e2e.out" | tail -n 1 | grep -oE '[0-9]+')
-  # cancelled, skipped and todo tests count as failures: nothing is left out silently
+  # cancelled and todo tests count as failures; what this machine cannot do says `skipped`, which is shown
   f=$(grep -E '^ℹ (fail|cancelled|todo) ' "$logs/e2e.out" | awk "{ n += \$3 } END { print n + 0 }")
   echo "${p:-0} passed, ${f:-1} failed"
   return $code

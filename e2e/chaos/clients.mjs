@@ -44,7 +44,7 @@ export class Clients {
     this.#round = round;
     this.#caller = new Caller(round);
     const stopped = () => this.#stop;
-    this.#others = [new TokenClients(round, this.#caller, stopped), new Witnesses(round, this.#caller, stopped)];
+    this.#others = [new TokenClients(round, this.#caller, stopped), new Witnesses(this.#caller, stopped)];
   }
 
   /** Starts them all. */

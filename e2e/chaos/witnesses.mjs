@@ -36,7 +36,7 @@ export class Witnesses {
   #caller;
   #stopped;
 
-  constructor(_round, caller, stopped) {
+  constructor(caller, stopped) {
     this.#caller = caller;
     this.#stopped = stopped;
   }

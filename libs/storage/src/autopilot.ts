@@ -20,6 +20,7 @@ export interface AutopilotSettings {
   readonly disableUpgradeMigration: boolean;
 }
 
+/** Vault's defaults. */
 export const AUTOPILOT_DEFAULTS: AutopilotSettings = {
   cleanupDeadServers: false,
   lastContactThresholdSeconds: 10,
@@ -59,6 +60,7 @@ export interface AutopilotServer {
   readonly zone?: string;
 }
 
+/** A redundancy zone: who is in it, by node id, and who of them votes. */
 export interface AutopilotZone {
   readonly servers: readonly string[];
   readonly voters: readonly string[];

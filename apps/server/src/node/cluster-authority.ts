@@ -17,6 +17,7 @@ import type { AuthorityTimes, TlsRecord } from './cluster-tls.ts';
 import { watchRecord } from './watched-record.ts';
 import { writeRecord } from './write-record.ts';
 
+/** What `ClusterAuthority` works with. */
 export interface AuthorityDeps {
   readonly backend: Pick<Backend, 'subscribe'>;
   readonly ha: Pick<HaCoordinator, 'state'>;

@@ -13,6 +13,7 @@ export interface RemoteSettings {
   readonly lock: DatabaseSettings | undefined;
 }
 
+/** One database, as its client wants it. */
 export type DatabaseSettings =
   | { readonly kind: 'postgresql'; readonly settings: PostgresqlSettings }
   | { readonly kind: 'etcd'; readonly settings: EtcdSettings };

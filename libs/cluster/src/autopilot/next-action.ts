@@ -11,6 +11,7 @@ export interface AutopilotAction {
   readonly server: JudgedServer;
 }
 
+/** Who should vote, and the sides of an upgrade where one is under way. */
 export interface VoterPlan extends VoterChoice {
   readonly sides?: UpgradeSides;
 }

@@ -11,6 +11,7 @@ export interface UpgradeSides {
   readonly ready: boolean;
 }
 
+/** The version by which a member counts: the one that was set for it, else its program's; undefined until it told. */
 export const upgradeVersionOf = ({ traits }: JudgedServer): string | undefined =>
   traits && (traits.upgradeVersion ?? traits.version);
 
@@ -24,6 +25,7 @@ export function newestVersion(servers: readonly JudgedServer[]): string | undefi
   );
 }
 
+/** Whether a member told that it has this version. */
 export const isOfVersion = (server: JudgedServer, version: string): boolean => {
   const own = upgradeVersionOf(server);
   return own !== undefined && compareVersions(own, version) === 0;

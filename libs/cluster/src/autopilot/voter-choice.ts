@@ -3,6 +3,7 @@ import { isAvailable, zoneOrSelf, type AutopilotView, type JudgedServer } from '
 /** Where there are so many members, so many vote, however few zones there are: fewer could not lose any. */
 const VOTERS_MIN = 3;
 
+/** What `chooseVoters` decides. */
 export interface VoterChoice {
   /** Who should vote. Only those who have a vote already may be unwell. */
   readonly wanted: ReadonlySet<JudgedServer>;

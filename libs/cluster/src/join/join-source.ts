@@ -47,8 +47,10 @@ export interface InstanceDiscovery {
 
 const ADDRESS_TYPES = ['private_v4', 'public_v4', 'public_v6'] as const;
 
+/** Which address of an instance is asked, as go-discover names them. */
 export type AddressType = (typeof ADDRESS_TYPES)[number];
 
+/** What a question to AWS is signed with, where the configuration says it. */
 export interface InstanceCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: Secret<string>;

@@ -18,6 +18,7 @@ export interface BuiltInMount {
   readonly engine: EngineType;
   /** Seals what it stores twice, as Vault shows it. */
   readonly sealWrap?: boolean;
+  /** Where it differs from what mounts begin with. */
   readonly tuning?: TuningChange;
 }
 

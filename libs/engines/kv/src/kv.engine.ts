@@ -22,6 +22,7 @@ export class KvEngine implements EngineType<Kv1> {
     return (options.version === '2' ? kv2Type : kv1Type) as EngineType;
   }
 
+  /** @throws RequestError `bad-request` for a version of the engine that there is none of */
   checkOptions({ version = '' }: Readonly<Record<string, string>>): void {
     if (!['', '1', '2'].includes(version))
       throw badRequest(`the option version of kv is "${version}": expected "1" or "2"`);
