@@ -45,8 +45,8 @@ export class ClusterAuthority {
   #record: TlsRecord | undefined;
   #stop: (() => void) | undefined;
   #cancel: CancelTimer | undefined;
-  #looking = false;
-  #succeeding: Promise<void> = Promise.resolve();
+  /** The look for a successor that is under way. */
+  #succeeding: Promise<void> | undefined;
   /** So much work wants no succession meanwhile. */
   #stopped = 0;
 
@@ -107,14 +107,13 @@ export class ClusterAuthority {
   }
 
   #look(): void {
-    if (this.#looking || this.#stopped > 0 || this.#deps.ha.state().role !== 'active') return;
-    this.#looking = true;
+    if (this.#succeeding !== undefined || this.#stopped > 0 || this.#deps.ha.state().role !== 'active') return;
     this.#succeeding = this.#succeed()
       .catch((error: unknown) =>
         this.#deps.log.warn('the authority of the cluster port could not be renewed', { error }),
       )
       .finally(() => {
-        this.#looking = false;
+        this.#succeeding = undefined;
       });
   }
 

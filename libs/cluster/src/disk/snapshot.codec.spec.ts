@@ -51,6 +51,28 @@ describe('a snapshot as a stream', () => {
     await expect(decoded(Buffer.concat([good, Buffer.of(0)]))).rejects.toThrow(corrupt);
   });
 
+  it('closes what it is read from, read to its end or not', async () => {
+    let closed = 0;
+    async function* watched(bytes: Buffer): AsyncGenerator<Uint8Array> {
+      try {
+        yield* inPieces(bytes, 10);
+      } finally {
+        closed++;
+      }
+    }
+    const good = await encoded(page);
+    const bad = Buffer.concat([good.subarray(0, 20), Buffer.alloc(200)]);
+    await expect(decodeSnapshot(watched(bad)).next()).rejects.toThrow(corrupt);
+    expect(closed).toBe(1);
+    for await (const part of decodeSnapshot(watched(good))) {
+      expect(part.kind).toBe('header');
+      break;
+    }
+    expect(closed).toBe(2);
+    for await (const part of decodeSnapshot(watched(good))) expect(part).toBeDefined();
+    expect(closed).toBe(3);
+  });
+
   it('is refused whichever byte is damaged', async () => {
     const good = await encoded(page);
     for (let at = 0; at < good.length; at++) {

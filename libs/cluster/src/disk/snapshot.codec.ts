@@ -85,8 +85,17 @@ export type SnapshotPart =
 
 /** @throws StorageError `corrupt` where it is cut short, damaged, or no snapshot at all */
 export async function* decodeSnapshot(contents: AsyncIterable<Uint8Array>): AsyncGenerator<SnapshotPart> {
-  const hash = createHash('sha256');
   const input = new StreamReader(contents);
+  try {
+    yield* decodeParts(input);
+  } finally {
+    // A file must not stay open where the rest of it is not read.
+    await input.close();
+  }
+}
+
+async function* decodeParts(input: StreamReader): AsyncGenerator<SnapshotPart> {
+  const hash = createHash('sha256');
   const magic = await input.take(MAGIC.length);
   const named = Buffer.from(magic).toString('latin1');
   if (named !== MAGIC) {
@@ -211,6 +220,11 @@ class StreamReader {
       this.#held = Buffer.from(piece.value);
     }
     return false;
+  }
+
+  /** Nothing more is wanted. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
   }
 
   async #fill(length: number): Promise<void> {
